@@ -1,0 +1,72 @@
+// Package event is how work tells of its progress. Whoever works emits events to a [Sink]; only package ui
+// turns them into sentences, colours and animation. It imports nothing of ours.
+package event
+
+import "time"
+
+// State is where a step is in its life.
+type State string
+
+const (
+	Started  State = "started"
+	Progress State = "progress" // may be dropped by a slow renderer; all others may not
+	Done     State = "done"
+	Failed   State = "failed"
+	Skipped  State = "skipped" // there was nothing to do
+	Undone   State = "undone"  // was done and has been rolled back
+)
+
+// Event is one thing that happened to one step. IDs are stable, machine-readable and unique in one run:
+// "image", "network", "node/skiff-default-server-1", "ready/node/…".
+type Event struct {
+	Time time.Time `json:"time"`
+	ID   string    `json:"id"`
+	// Parent is the ID of the step that this one is a part of, or "".
+	Parent string `json:"parent,omitempty"`
+	// Kind is what sort of step it is; package ui has a phrase for each.
+	Kind  Kind  `json:"kind"`
+	State State `json:"state"`
+	// Subject is what the step works on: a node's, a component's or an image's name.
+	Subject string `json:"subject,omitempty"`
+	// Detail is a short free text, lower case: what is being waited for.
+	Detail string `json:"detail,omitempty"`
+	// Done and Total count Unit ("bytes", "nodes"); Total 0 means unknown.
+	Done  int64  `json:"done,omitempty"`
+	Total int64  `json:"total,omitempty"`
+	Unit  string `json:"unit,omitempty"`
+	// Err is why the step failed. In JSON it is a string.
+	Err error `json:"-"`
+}
+
+// Kind is a sort of step.
+type Kind string
+
+const (
+	KindImage      Kind = "image"      // load the node image into Docker
+	KindNetwork    Kind = "network"    // create the cluster's network
+	KindVolume     Kind = "volume"     // create a node's volume
+	KindNode       Kind = "node"       // create and start a node; Subject is its name
+	KindStart      Kind = "start"      // wait until the node's components are ready
+	KindComponent  Kind = "component"  // one component of a node came up; child of KindStart
+	KindCheck      Kind = "check"      // one clause of the readiness contract; Subject is its name
+	KindKubeconfig Kind = "kubeconfig" // write the kubeconfig entry
+	KindDelete     Kind = "delete"     // remove an object; Subject names it
+	KindRollback   Kind = "rollback"   // undo what was done
+	KindLoad       Kind = "load"       // load an image into a node
+	KindBundle     Kind = "bundle"     // collect diagnostics
+	KindDoctor     Kind = "doctor"     // one check of the host
+)
+
+// Sink receives events. Emit must be safe for concurrent use and must not block for long.
+type Sink interface {
+	Emit(Event)
+}
+
+// SinkFunc makes a function a Sink.
+type SinkFunc func(Event)
+
+// Emit calls f.
+func (f SinkFunc) Emit(e Event) { f(e) }
+
+// Discard drops every event.
+var Discard Sink = SinkFunc(func(Event) {})

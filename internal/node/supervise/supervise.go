@@ -1,0 +1,41 @@
+// Package supervise starts components in the order of their dependencies, keeps them running, stops them in
+// reverse, and tells what each of them is doing. It knows nothing of Kubernetes. Four layers:
+//
+//	Component   what is to run, and how to tell that it serves
+//	Runner      how it runs: a goroutine or a child process
+//	Restart     what happens when it ends
+//	Manager     all of them together
+package supervise
+
+import "context"
+
+// Component is one supervised part of a node. Its life is the diagram at [nodeapi.State].
+type Component struct {
+	// Name is unique in its Manager, lower case with hyphens.
+	Name string
+	// DependsOn names components of the same Manager that must be ready before this one starts.
+	DependsOn []string
+	Runner    Runner
+	// Ready waits until the component serves. If ctx ends first it returns what it was waiting for. nil:
+	// ready once it was started.
+	Ready func(ctx context.Context) error
+	// Healthy is one probe of a component that was ready, run every few seconds. nil: healthy while it runs.
+	Healthy func(ctx context.Context) error
+	// Restart says what happens when the Runner ends without being asked to.
+	Restart Restart
+	// Version is reported in the status, "" if it has none of its own.
+	Version string
+}
+
+// Runner runs a component once: until ctx is cancelled (it then stops orderly and returns nil or ctx's
+// error) or until it fails. log receives what it says.
+type Runner interface {
+	Run(ctx context.Context, log *LogRing) error
+}
+
+// Func is a Runner that runs in this process. A component whose code cannot be run twice in one process
+// (most of upstream's: they register global metrics) needs a Restart with GiveUpAfter 1.
+type Func func(ctx context.Context) error
+
+// Run calls f.
+func (f Func) Run(ctx context.Context, _ *LogRing) error { return f(ctx) }

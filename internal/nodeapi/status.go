@@ -1,0 +1,93 @@
+package nodeapi
+
+import "time"
+
+// State is where a component is in its life.
+//
+//	waiting ──► starting ──► ready ◄──► unhealthy
+//	               ▲           │            │
+//	               │           ▼            │
+//	            backoff ◄── failed ◄────────┘
+//	               │
+//	               └──► given-up            any ──► stopped
+type State string
+
+const (
+	StateWaiting   State = "waiting"   // for the components it depends on
+	StateStarting  State = "starting"  // runs, does not serve yet
+	StateReady     State = "ready"     // serves
+	StateUnhealthy State = "unhealthy" // served, and its health check now fails
+	StateFailed    State = "failed"    // ended without being asked to
+	StateBackoff   State = "backoff"   // will be started again after a pause
+	StateGivenUp   State = "given-up"  // will not be started again
+	StateStopped   State = "stopped"   // ended because it was asked to
+)
+
+// ComponentStatus is one component as the node sees it now.
+type ComponentStatus struct {
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	// Since is when State was entered.
+	Since time.Time `json:"since"`
+	// WaitsFor names the dependencies that are not ready, in StateWaiting.
+	WaitsFor []string `json:"waitsFor,omitempty"`
+	Restarts int      `json:"restarts"`
+	// LastError is why it last failed or is unhealthy, kept after it recovered.
+	LastError string `json:"lastError,omitempty"`
+	// LastLog are its last log lines, oldest first, at most 20.
+	LastLog []string `json:"lastLog,omitempty"`
+	// PID is the process that hosts it, in the node's PID namespace.
+	PID     int    `json:"pid,omitempty"`
+	Version string `json:"version,omitempty"`
+}
+
+// Names of the conditions that make up a node's part of the readiness contract.
+const (
+	ConditionComponents     = "components"      // every component is ready
+	ConditionNode           = "node"            // this node is Ready
+	ConditionDNS            = "dns"             // kubernetes.default resolves through the kube-dns Service
+	ConditionServiceAccount = "service-account" // default/default exists
+)
+
+// Condition is one clause of the readiness contract.
+type Condition struct {
+	Name string `json:"name"`
+	Met  bool   `json:"met"`
+	// Message says, if it is not met, what is missing; lower case, no full stop.
+	Message string    `json:"message,omitempty"`
+	Since   time.Time `json:"since"`
+}
+
+// Status is the node as a whole, served at [StatusSocket].
+type Status struct {
+	Cluster string    `json:"cluster"`
+	Node    string    `json:"node"`
+	Role    Role      `json:"role"`
+	Started time.Time `json:"started"`
+	// Ready is true if every condition is met.
+	Ready      bool              `json:"ready"`
+	Conditions []Condition       `json:"conditions"`
+	Components []ComponentStatus `json:"components"`
+	// Versions of everything in the image, by name.
+	Versions map[string]string `json:"versions,omitempty"`
+}
+
+// EventKind tells the events of a node apart.
+type EventKind string
+
+const (
+	EventComponent EventKind = "component" // Component entered a state
+	EventCondition EventKind = "condition" // Condition changed
+	EventReady     EventKind = "ready"     // all conditions became met
+	EventFatal     EventKind = "fatal"     // the node cannot go on; Message says why
+)
+
+// Event is one line that PID 1 of a node writes to its standard output, as JSON. The command line attaches
+// to it before it starts the container, so that it learns of every step without asking.
+type Event struct {
+	Time      time.Time        `json:"time"`
+	Kind      EventKind        `json:"kind"`
+	Component *ComponentStatus `json:"component,omitempty"`
+	Condition *Condition       `json:"condition,omitempty"`
+	Message   string           `json:"message,omitempty"`
+}
