@@ -1,0 +1,113 @@
+package ui
+
+import (
+	"strings"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// phrase says one kind of step in each of its states; % stands for the subject.
+type phrase struct{ doing, done, failed, skipped, undone string }
+
+var phrases = map[event.Kind]phrase{
+	event.KindImage: {
+		doing: "Loading the node image into Docker", done: "Loaded the node image into Docker",
+		failed: "Loading the node image failed", skipped: "Node image is in Docker already",
+		undone: "Removed the node image",
+	},
+	event.KindNetwork: {
+		doing: "Creating network %", done: "Created network %",
+		failed: "Creating network % failed", skipped: "Network % exists already",
+		undone: "Removed network %",
+	},
+	event.KindVolume: {
+		doing: "Creating volume %", done: "Created volume %",
+		failed: "Creating volume % failed", skipped: "Volume % exists already",
+		undone: "Removed volume %",
+	},
+	event.KindNode: {
+		doing: "Starting node %", done: "Started node %",
+		failed: "Starting node % failed", skipped: "Node % runs already",
+		undone: "Removed node %",
+	},
+	event.KindStart: {
+		doing: "Starting Kubernetes on %", done: "Kubernetes is up on %",
+		failed: "Kubernetes did not come up on %", skipped: "Kubernetes is up on % already",
+		undone: "Stopped Kubernetes on %",
+	},
+	event.KindComponent: {
+		doing: "Starting %", done: "% is ready", failed: "% failed", skipped: "% is not needed",
+		undone: "Stopped %",
+	},
+	event.KindCheck: {
+		doing: "Checking: %", done: "%", failed: "Not met: %", skipped: "Not checked: %", undone: "%",
+	},
+	event.KindKubeconfig: {
+		doing: "Writing context % to the kubeconfig", done: "Wrote context % to the kubeconfig",
+		failed: "Writing the kubeconfig failed", skipped: "The kubeconfig needs no change",
+		undone: "Removed context % from the kubeconfig",
+	},
+	event.KindDelete: {
+		doing: "Removing %", done: "Removed %", failed: "Removing % failed",
+		skipped: "% is gone already", undone: "Restored %",
+	},
+	event.KindRollback: {
+		doing: "Rolling back", done: "Rolled back", failed: "Rolling back failed",
+		skipped: "Nothing to roll back", undone: "Rolled back",
+	},
+	event.KindLoad: {
+		doing: "Loading %", done: "Loaded %", failed: "Loading % failed",
+		skipped: "% is there already", undone: "Removed %",
+	},
+	event.KindBundle: {
+		doing: "Collecting %", done: "Collected %", failed: "Collecting % failed",
+		skipped: "Left out %", undone: "Dropped %",
+	},
+	event.KindDoctor: {
+		doing: "Checking %", done: "Checked %", failed: "Checking % failed",
+		skipped: "Did not check %", undone: "%",
+	},
+}
+
+// subjects says the machine's names of conditions in words.
+var subjects = map[string]string{
+	nodeapi.ConditionComponents:     "components are ready",
+	nodeapi.ConditionNode:           "node is Ready",
+	nodeapi.ConditionDNS:            "cluster DNS answers",
+	nodeapi.ConditionServiceAccount: "default service account exists",
+	"api":                           "API answers on the address in the kubeconfig",
+}
+
+// Sentence says what a step does or did.
+func Sentence(e event.Event) string {
+	p, known := phrases[e.Kind]
+	if !known { // a kind that this package has no words for yet is still shown
+		return strings.TrimSpace(string(e.Kind) + " " + e.Subject + " " + string(e.State))
+	}
+	text := p.doing
+	switch e.State {
+	case event.Done:
+		text = p.done
+	case event.Failed:
+		text = p.failed
+	case event.Skipped:
+		text = p.skipped
+	case event.Undone:
+		text = p.undone
+	}
+	text = strings.TrimSpace(strings.ReplaceAll(text, "%", subject(e)))
+	if e.Kind == event.KindCheck {
+		return strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text // may begin with a name, which is not to be capitalised
+}
+
+func subject(e event.Event) string {
+	if e.Kind == event.KindCheck {
+		if words, ok := subjects[e.Subject]; ok {
+			return words
+		}
+	}
+	return e.Subject
+}
