@@ -1,0 +1,274 @@
+package dockertest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// container is a container, running or not.
+type container struct {
+	id       string
+	spec     cluster.ContainerSpec
+	state    string
+	created  time.Time
+	address  netip.Addr
+	files    fileTree
+	log      []byte
+	attached []*stream
+	process  *Process // nil unless it runs
+	exitCode int
+}
+
+// CreateContainer implements cluster.Provisioner. As with Docker, a missing network shows at the start only, and
+// a missing volume is made.
+func (e *Engine) CreateContainer(ctx context.Context, spec cluster.ContainerSpec) (string, error) {
+	end, err := e.begin(ctx, "CreateContainer", spec.Name)
+	if err != nil {
+		return "", err
+	}
+	id, err := e.createContainer(spec)
+	return id, end(err)
+}
+
+func (e *Engine) createContainer(spec cluster.ContainerSpec) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.findImage(spec.Image) == nil {
+		return "", notFound("image", spec.Image)
+	}
+	if _, ok := e.containers[spec.Name]; ok {
+		return "", conflict("the container name %q is already in use", spec.Name)
+	}
+	for name := range spec.Volumes {
+		if _, ok := e.volumes[name]; !ok {
+			e.volumes[name] = &volume{cluster.Volume{Name: name}, fileTree{}}
+		}
+	}
+	c := &container{id: e.id(), spec: spec, state: "created", created: now(), address: spec.Address, files: fileTree{}}
+	e.containers[spec.Name] = c
+	return c.id, nil
+}
+
+// StartContainer implements cluster.Provisioner.
+func (e *Engine) StartContainer(ctx context.Context, name string) error {
+	end, err := e.begin(ctx, "StartContainer", name)
+	if err != nil {
+		return err
+	}
+	return end(e.startContainer(name))
+}
+
+func (e *Engine) startContainer(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, err := e.find(name)
+	if err != nil {
+		return err
+	}
+	if c.process != nil {
+		return nil
+	}
+	if c.spec.Network != "" && e.networks[c.spec.Network] == nil {
+		return notFound("network", c.spec.Network)
+	}
+	for _, p := range c.spec.Ports {
+		if p.HostPort != 0 && e.portTaken(p.HostPort) {
+			return &fault.Error{Code: fault.PortInUse, Summary: "a host port of " + c.spec.Name + " is already in use",
+				Hint: "choose another port, or stop what uses it"}
+		}
+	}
+	p := &Process{Name: c.spec.Name, Spec: c.spec, engine: e, c: c, stop: make(chan struct{}), done: make(chan struct{})}
+	c.process, c.state = p, "running"
+	program := e.onStart
+	if program == nil {
+		program = func(p *Process) int { <-p.Stopping(); return 0 }
+	}
+	go func() { e.ended(p, program(p)) }()
+	return nil
+}
+
+// portTaken says if a host port is in use. The caller holds mu.
+func (e *Engine) portTaken(port uint16) bool {
+	for _, c := range e.containers {
+		if c.process == nil {
+			continue
+		}
+		for _, p := range c.spec.Ports {
+			if p.HostPort == port {
+				return true
+			}
+		}
+	}
+	return e.takenPorts[port]
+}
+
+// ended notes that a process ended. The first end counts: a program may return long after it was killed.
+func (e *Engine) ended(p *Process, exitCode int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if p.c.process != p {
+		return
+	}
+	p.c.process, p.c.state, p.c.exitCode = nil, "exited", exitCode
+	for _, s := range p.c.attached {
+		s.end(io.EOF)
+	}
+	p.c.attached = nil
+	p.askToStop()
+	close(p.done)
+}
+
+// Kill ends a running container at once with an exit code, as a crash of its program would.
+func (e *Engine) Kill(name string, exitCode int) {
+	e.mu.Lock()
+	c, err := e.find(name)
+	var p *Process
+	if err == nil {
+		p = c.process
+	}
+	e.mu.Unlock()
+	if p != nil {
+		e.ended(p, exitCode)
+	}
+}
+
+// StopContainer implements cluster.Provisioner.
+func (e *Engine) StopContainer(ctx context.Context, name string, grace time.Duration) error {
+	end, err := e.begin(ctx, "StopContainer", name)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	c, err := e.find(name)
+	var p *Process
+	if err == nil {
+		p = c.process
+	}
+	e.mu.Unlock()
+	if p == nil {
+		return end(err)
+	}
+	p.askToStop()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+		e.ended(p, 137)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return end(err)
+}
+
+// RemoveContainer implements cluster.Provisioner.
+func (e *Engine) RemoveContainer(ctx context.Context, name string) error {
+	end, err := e.begin(ctx, "RemoveContainer", name)
+	if err != nil {
+		return err
+	}
+	e.Kill(name, 137)
+	e.mu.Lock()
+	c, err := e.find(name)
+	if err == nil {
+		for _, s := range c.attached {
+			s.end(io.EOF)
+		}
+		delete(e.containers, c.spec.Name)
+	}
+	e.mu.Unlock()
+	return end(err)
+}
+
+// Attach implements cluster.Console.
+func (e *Engine) Attach(ctx context.Context, name string) (io.ReadCloser, error) {
+	end, err := e.begin(ctx, "Attach", name)
+	if err != nil {
+		return nil, err
+	}
+	s := newStream()
+	e.mu.Lock()
+	c, err := e.find(name)
+	switch {
+	case err != nil:
+	case c.state == "exited":
+		s.end(io.EOF)
+	default:
+		c.attached = append(c.attached, s)
+		context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
+	}
+	e.mu.Unlock()
+	if err := end(err); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Logs implements cluster.Console.
+func (e *Engine) Logs(ctx context.Context, name string, tail int, w io.Writer) error {
+	end, err := e.begin(ctx, "Logs", name)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	c, err := e.find(name)
+	var log []byte
+	if err == nil {
+		log = bytes.Clone(c.log)
+	}
+	e.mu.Unlock()
+	if err == nil {
+		_, err = w.Write(lastLines(log, tail))
+	}
+	return end(err)
+}
+
+// lastLines returns the last n lines of a log, all of them if n is 0.
+func lastLines(log []byte, n int) []byte {
+	if n == 0 {
+		return log
+	}
+	lines := bytes.SplitAfter(log, []byte("\n"))
+	if len(lines[len(lines)-1]) == 0 {
+		lines = lines[:len(lines)-1]
+	}
+	return bytes.Join(lines[max(0, len(lines)-n):], nil)
+}
+
+// Exec implements cluster.Console.
+func (e *Engine) Exec(ctx context.Context, name string, spec cluster.ExecSpec) (int, error) {
+	end, err := e.begin(ctx, "Exec", name)
+	if err != nil {
+		return 0, err
+	}
+	e.mu.Lock()
+	c, err := e.find(name)
+	var p *Process
+	if err == nil {
+		if p = c.process; p == nil {
+			err = conflict("container %s is not running", name)
+		}
+	}
+	handler := e.onExec
+	e.mu.Unlock()
+	if err != nil || handler == nil {
+		return 0, end(err)
+	}
+	if spec.Stdout == nil {
+		spec.Stdout = io.Discard
+	}
+	if spec.Stderr == nil {
+		spec.Stderr = io.Discard
+	}
+	code, err := handler(ctx, p, spec)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return code, end(err)
+}

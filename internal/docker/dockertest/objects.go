@@ -1,0 +1,234 @@
+package dockertest
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"strings"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// Info implements cluster.Inspector.
+func (e *Engine) Info(ctx context.Context) (cluster.EngineInfo, error) {
+	end, err := e.begin(ctx, "Info", "")
+	if err != nil {
+		return cluster.EngineInfo{}, err
+	}
+	e.mu.Lock()
+	info := e.info
+	e.mu.Unlock()
+	return info, end(nil)
+}
+
+// hasLabel says if labels match "key" or "key=value"; an empty selector matches all.
+func hasLabel(labels map[string]string, selector string) bool {
+	if selector == "" {
+		return true
+	}
+	key, want, withValue := strings.Cut(selector, "=")
+	value, ok := labels[key]
+	return ok && (!withValue || value == want)
+}
+
+// Containers implements cluster.Inspector.
+func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Container, error) {
+	end, err := e.begin(ctx, "Containers", label)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	var list []cluster.Container
+	for _, c := range sortedValues(e.containers) {
+		if hasLabel(c.spec.Labels, label) {
+			list = append(list, c.describe())
+		}
+	}
+	e.mu.Unlock()
+	return list, end(nil)
+}
+
+func (c *container) describe() cluster.Container {
+	d := cluster.Container{ID: c.id, Name: c.spec.Name, Image: c.spec.Image, Labels: maps.Clone(c.spec.Labels),
+		State: c.state, Created: c.created, Addresses: map[string]netip.Addr{}}
+	if c.spec.Network != "" {
+		d.Addresses[c.spec.Network] = c.address
+	}
+	if c.process != nil { // Docker lists the ports of running containers only
+		d.Ports = c.spec.Ports
+	}
+	return d
+}
+
+// Networks implements cluster.Inspector.
+func (e *Engine) Networks(ctx context.Context, label string) ([]cluster.Network, error) {
+	end, err := e.begin(ctx, "Networks", label)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	var list []cluster.Network
+	for _, n := range sortedValues(e.networks) {
+		if hasLabel(n.Labels, label) {
+			list = append(list, *n)
+		}
+	}
+	e.mu.Unlock()
+	return list, end(nil)
+}
+
+// Volumes implements cluster.Inspector.
+func (e *Engine) Volumes(ctx context.Context, label string) ([]cluster.Volume, error) {
+	end, err := e.begin(ctx, "Volumes", label)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	var list []cluster.Volume
+	for _, v := range sortedValues(e.volumes) {
+		if hasLabel(v.Labels, label) {
+			list = append(list, v.Volume)
+		}
+	}
+	e.mu.Unlock()
+	return list, end(nil)
+}
+
+// Inspect implements cluster.Inspector.
+func (e *Engine) Inspect(ctx context.Context, kind cluster.ObjectKind, name string) (json.RawMessage, error) {
+	end, err := e.begin(ctx, "Inspect", string(kind)+" "+name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := e.inspect(kind, name)
+	return raw, end(err)
+}
+
+func (e *Engine) inspect(kind cluster.ObjectKind, name string) (json.RawMessage, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var object any
+	switch kind {
+	case cluster.KindContainer:
+		c, err := e.find(name)
+		if err != nil {
+			return nil, err
+		}
+		object = map[string]any{"Id": c.id, "Name": "/" + c.spec.Name,
+			"State":  map[string]any{"Status": c.state, "ExitCode": c.exitCode},
+			"Config": map[string]any{"Image": c.spec.Image, "Labels": c.spec.Labels, "Env": c.spec.Env}}
+	case cluster.KindNetwork:
+		if n, ok := e.networks[name]; ok {
+			object = map[string]any{"Id": n.ID, "Name": n.Name, "Labels": n.Labels}
+		}
+	case cluster.KindVolume:
+		if v, ok := e.volumes[name]; ok {
+			object = map[string]any{"Name": v.Name, "Labels": v.Labels}
+		}
+	case cluster.KindImage:
+		if image := e.findImage(name); image != nil {
+			object = map[string]any{"Id": image.ID, "RepoTags": image.Tags}
+		}
+	}
+	if object == nil {
+		return nil, notFound(string(kind), name)
+	}
+	return json.Marshal(object)
+}
+
+// CreateNetwork implements cluster.Provisioner.
+func (e *Engine) CreateNetwork(ctx context.Context, spec cluster.NetworkSpec) error {
+	end, err := e.begin(ctx, "CreateNetwork", spec.Name)
+	if err != nil {
+		return err
+	}
+	return end(e.createNetwork(spec))
+}
+
+func (e *Engine) createNetwork(spec cluster.NetworkSpec) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.networks[spec.Name]; ok {
+		return conflict("network with name %s already exists", spec.Name)
+	}
+	n := &cluster.Network{ID: e.id(), Name: spec.Name, Labels: maps.Clone(spec.Labels)}
+	if spec.Subnet.IsValid() {
+		for _, other := range e.networks {
+			for _, subnet := range other.Subnets {
+				if subnet.Overlaps(spec.Subnet) {
+					return &fault.Error{Code: fault.NetworkOverlap, Summary: "the subnet " + spec.Subnet.String() + " overlaps with network " + other.Name,
+						Hint: "remove that network, or choose another subnet"}
+				}
+			}
+		}
+		n.Subnets = []netip.Prefix{spec.Subnet}
+	}
+	e.networks[spec.Name] = n
+	return nil
+}
+
+// CreateVolume implements cluster.Provisioner.
+func (e *Engine) CreateVolume(ctx context.Context, spec cluster.VolumeSpec) error {
+	end, err := e.begin(ctx, "CreateVolume", spec.Name)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	if v, ok := e.volumes[spec.Name]; !ok {
+		e.volumes[spec.Name] = &volume{cluster.Volume{Name: spec.Name, Labels: maps.Clone(spec.Labels)}, fileTree{}}
+	} else if !maps.Equal(v.Labels, spec.Labels) {
+		err = conflict("a volume %s exists already", spec.Name)
+	}
+	e.mu.Unlock()
+	return end(err)
+}
+
+// RemoveNetwork implements cluster.Provisioner.
+func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
+	end, err := e.begin(ctx, "RemoveNetwork", name)
+	if err != nil {
+		return err
+	}
+	return end(e.removeNetwork(name))
+}
+
+func (e *Engine) removeNetwork(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.networks[name]; !ok {
+		return notFound("network", name)
+	}
+	for _, c := range e.containers {
+		if c.process != nil && c.spec.Network == name {
+			return conflict("network %s has active endpoints", name)
+		}
+	}
+	delete(e.networks, name)
+	return nil
+}
+
+// RemoveVolume implements cluster.Provisioner.
+func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	end, err := e.begin(ctx, "RemoveVolume", name)
+	if err != nil {
+		return err
+	}
+	return end(e.removeVolume(name))
+}
+
+func (e *Engine) removeVolume(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.volumes[name]; !ok {
+		return notFound("volume", name)
+	}
+	for _, c := range e.containers {
+		if _, ok := c.spec.Volumes[name]; ok {
+			return conflict("volume %s is in use by container %s", name, c.spec.Name)
+		}
+	}
+	delete(e.volumes, name)
+	return nil
+}
