@@ -43,6 +43,13 @@ type imageConfig struct {
 	} `json:"rootfs"`
 }
 
+// describe copies an image, because its tags may move later.
+func (i *storedImage) describe() cluster.Image {
+	image := i.Image
+	image.Tags = slices.Clone(image.Tags)
+	return image
+}
+
 // AddImage puts an image into the store. An ID and the engine's platform are filled in where they are missing.
 func (e *Engine) AddImage(image cluster.Image) {
 	e.mu.Lock()
@@ -103,7 +110,7 @@ func (e *Engine) Image(ctx context.Context, ref string) (cluster.Image, error) {
 	e.mu.Lock()
 	var image cluster.Image
 	if i := e.findImage(ref); i != nil {
-		image = i.Image
+		image = i.describe()
 	} else {
 		err = notFound("image", ref)
 	}
@@ -121,7 +128,7 @@ func (e *Engine) Images(ctx context.Context, label string) ([]cluster.Image, err
 	var list []cluster.Image
 	for _, i := range e.images {
 		if hasLabel(i.Labels, label) {
-			list = append(list, i.Image)
+			list = append(list, i.describe())
 		}
 	}
 	e.mu.Unlock()
