@@ -77,12 +77,14 @@ const (
 	PKIDir = StateDir + "/pki"
 	// EtcdDir holds the datastore of a server.
 	EtcdDir = StateDir + "/etcd"
-	// KubeletDir and ContainerdDir hold the state of the kubelet and of containerd.
-	KubeletDir    = StateDir + "/kubelet"
-	ContainerdDir = StateDir + "/containerd"
+	// KubeletDir and ContainerdDir hold the state of the kubelet and of containerd. PID 1 binds KubeletDir to
+	// KubeletRootDir and LogDir to /var/log, where CSI drivers and log collectors look for them.
+	KubeletDir     = StateDir + "/kubelet"
+	ContainerdDir  = StateDir + "/containerd"
+	KubeletRootDir = "/var/lib/kubelet"
 	// LogDir holds one file per component, rotated by size, and PodLogDir the pods' logs.
 	LogDir    = StateDir + "/log"
-	PodLogDir = StateDir + "/log/pods"
+	PodLogDir = "/var/log/pods"
 	// CNIConfigDir and CNIBinDir are where containerd finds the CNI configuration and plugins.
 	CNIConfigDir = StateDir + "/cni/net.d"
 	CNIBinDir    = "/opt/cni/bin"
@@ -95,6 +97,9 @@ const (
 
 	// RunDir holds sockets and what is derived anew at every start.
 	RunDir = "/run/skiff"
+	// ResolvConfPath is the resolv.conf of pods with dnsPolicy Default: it names the node's own address,
+	// because Docker's embedded DNS listens on a loopback address that pods cannot reach.
+	ResolvConfPath = RunDir + "/resolv.conf"
 	// StatusSocket serves the node's [Status] over HTTP at "/status".
 	StatusSocket = RunDir + "/status.sock"
 	// ContainerdSocket is containerd's, with the CRI on it.

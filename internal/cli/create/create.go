@@ -1,0 +1,135 @@
+// Package create is `skiff create`.
+package create
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/doctor"
+	"github.com/skiff-cluster/skiff/internal/ui"
+)
+
+// Options of the command.
+type Options struct {
+	*kit.Deps
+	Spec       cluster.Spec
+	Wait       time.Duration
+	Retain     bool
+	DryRun     bool
+	Kubeconfig kit.Kubeconfig
+}
+
+// NewCmd returns the command.
+func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{Deps: deps}
+	cmd := &cobra.Command{
+		Use:   "create [NAME]",
+		Short: "Create a cluster",
+		Long: `Create a Kubernetes cluster and wait until it is ready: every node is Ready, the API answers, cluster DNS
+resolves, the default service account exists. If that does not come true, or on Ctrl-C, everything is removed
+again and the reason is shown.
+
+The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
+		Example: `  skiff create
+  skiff create demo --ephemeral --wait 30s
+  skiff create --dry-run --output json`,
+		Args:              kit.Args(0, 1, ""),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Spec.Name, err = deps.ClusterArg(cmd, args); err != nil {
+				return err
+			}
+			return kit.Command(o, run, runF)(cmd, args)
+		},
+	}
+	f := cmd.Flags()
+	o.Spec.Servers = 1
+	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the cluster may take to become ready")
+	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the cluster does not become ready")
+	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
+	f.BoolVar(&o.Spec.Ephemeral, "ephemeral", false, "do not flush the datastore to disk: faster, and a crash of the host may lose it")
+	f.StringVar(&o.Spec.APIAddress, "api-address", "127.0.0.1", "`address` of the host to publish the API on")
+	f.Uint16Var(&o.Spec.APIPort, "api-port", 0, "`port` of the host to publish the API on (default: chosen from the name)")
+	f.StringVar(&o.Spec.ImageRef, "image", "", "node image to use (default: the one this program carries)")
+	o.Kubeconfig.AddFlag(f)
+	f.BoolVar(&o.Kubeconfig.Skip, "no-kubeconfig", false, "leave the kubeconfig alone (see 'skiff kubeconfig')")
+	return cmd
+}
+
+func run(ctx context.Context, o *Options) error {
+	if o.DryRun {
+		return plan(ctx, o)
+	}
+	if err := o.Kubeconfig.Check(); err != nil {
+		return err // before anything is made that would have to be undone
+	}
+	renderer := o.Renderer()
+	defer renderer.Close()
+	service, err := o.Service(ctx, renderer)
+	if err != nil {
+		return err
+	}
+	if err := doctor.Preflight(ctx, service.Engine); err != nil {
+		return err
+	}
+	created, err := service.Create(ctx, o.Spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
+	if err != nil {
+		return err
+	}
+	if err := o.Kubeconfig.Merge(&created.Credentials, renderer); err != nil {
+		return err
+	}
+	renderer.Close()
+	return tell(o, created)
+}
+
+// plan prints what create would do.
+func plan(ctx context.Context, o *Options) error {
+	renderer := o.Renderer()
+	defer renderer.Close()
+	service, err := o.Service(ctx, renderer)
+	if err != nil {
+		return err
+	}
+	plan, err := service.PlanCreate(ctx, o.Spec)
+	if err != nil {
+		return err
+	}
+	if o.JSON() {
+		return o.PrintJSON(plan)
+	}
+	_, err = fmt.Fprintln(o.Out, plan.String())
+	return err
+}
+
+// tell says what there is now and what to do with it.
+func tell(o *Options, c *cluster.Created) error {
+	if o.JSON() {
+		return o.PrintJSON(result{Cluster: c.Cluster, Context: o.Kubeconfig.ContextOf(c.Cluster.Name), Seconds: c.Took.Seconds()})
+	}
+	skiff := "skiff"
+	if c.Cluster.Name != kit.DefaultCluster {
+		skiff += " --cluster " + c.Cluster.Name
+	}
+	if !o.Kubeconfig.Skip {
+		o.Say("\nkubectl now talks to this cluster (context %s). Try:", o.Kubeconfig.ContextOf(c.Cluster.Name))
+		o.Say("  kubectl get nodes")
+	} else {
+		o.Say("\nTry:")
+	}
+	o.Say("  %s kubectl get pods -A", skiff)
+	o.Say("\nCluster %s runs Kubernetes %s at %s, ready after %s.", c.Cluster.Name, c.Cluster.Kubernetes, c.Cluster.Endpoint, ui.Seconds(c.Took))
+	return nil
+}
+
+// result is what --output json prints.
+type result struct {
+	cluster.Cluster
+	Context string  `json:"context,omitempty"`
+	Seconds float64 `json:"seconds"`
+}

@@ -1,0 +1,67 @@
+// Package doctor is `skiff doctor`.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/doctor"
+)
+
+// Options of the command.
+type Options struct{ *kit.Deps }
+
+// NewCmd returns the command.
+func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{Deps: deps}
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check whether this host can run clusters",
+		Long: `Check Docker, the kernel, limits, disk and memory, and say what to do about each finding. Ends with exit code 1
+if something keeps clusters from running; warnings do not count.`,
+		Example: `  skiff doctor
+  skiff doctor --output json`,
+		Args: kit.Args(0, 0, ""),
+		RunE: kit.Command(o, run, runF),
+	}
+}
+
+func run(ctx context.Context, o *Options) error {
+	findings := doctor.Examine(doctor.Observe(ctx, o.Engine))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if o.JSON() {
+		if err := o.PrintJSON(findings); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprint(o.Out, text(findings)); err != nil {
+		return err
+	}
+	if doctor.Failed(findings) {
+		return kit.Exit{Code: 1}
+	}
+	return nil
+}
+
+func text(findings []doctor.Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		level := string(f.Level)
+		switch f.Level {
+		case doctor.Fail, doctor.Warn:
+			level = strings.ToUpper(level)
+		case doctor.Skipped:
+			level = "-"
+		}
+		fmt.Fprintf(&b, "%-5s %-18s %s\n", level, f.Check, f.Message)
+		if f.Fix != "" {
+			fmt.Fprintf(&b, "      %-18s %s\n", "", strings.ReplaceAll(f.Fix, "\n", "\n"+strings.Repeat(" ", 25)))
+		}
+	}
+	return b.String()
+}

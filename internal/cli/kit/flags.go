@@ -1,0 +1,166 @@
+package kit
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// DefaultCluster is the cluster's name if nobody says one.
+const DefaultCluster = "skiff"
+
+// Output is the form of what a command prints.
+type Output string
+
+const (
+	OutputText Output = "text"
+	OutputJSON Output = "json"
+)
+
+// Set implements pflag.Value.
+func (o *Output) Set(s string) error {
+	if s != string(OutputText) && s != string(OutputJSON) {
+		return fmt.Errorf("must be text or json")
+	}
+	*o = Output(s)
+	return nil
+}
+
+func (o *Output) String() string { return string(*o) }
+
+// Type implements pflag.Value: it is the word in the help.
+func (o *Output) Type() string { return "text|json" }
+
+// AddTo adds the flags that every command takes to the root command.
+func (f *Flags) AddTo(flags *pflag.FlagSet, getenv func(string) string) {
+	f.Output = OutputText
+	name := getenv("SKIFF_CLUSTER")
+	if name == "" {
+		name = DefaultCluster
+	}
+	flags.StringVar(&f.Cluster, "cluster", name, "`name` of the cluster")
+	flags.Lookup("cluster").DefValue = DefaultCluster + ", or SKIFF_CLUSTER"
+	flags.VarP(&f.Output, "output", "o", "form of the output")
+	flags.BoolVarP(&f.Quiet, "quiet", "q", false, "show no progress")
+	flags.BoolVarP(&f.Verbose, "verbose", "v", false, "show the parts of each step, and the whole cause of an error")
+}
+
+// ClusterArg returns the cluster that a command with an optional NAME works on.
+func (d *Deps) ClusterArg(cmd *cobra.Command, args []string) (string, error) {
+	if len(args) == 0 {
+		return d.Flags.Cluster, nil
+	}
+	if f := cmd.Flag("cluster"); f != nil && f.Changed && f.Value.String() != args[0] {
+		return "", UsageError(cmd, fmt.Sprintf("the cluster is named twice: %q and --cluster %q", args[0], f.Value))
+	}
+	return args[0], nil
+}
+
+// Args accepts between low and high arguments, high < 0 meaning any number; names says them in words.
+func Args(low, high int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case high >= 0 && len(args) > high:
+			return UsageError(cmd, fmt.Sprintf("unexpected argument %q", args[high]))
+		case len(args) < low:
+			return UsageError(cmd, names+" is missing")
+		}
+		return nil
+	}
+}
+
+// UsageError is a mistake on the command line.
+func UsageError(cmd *cobra.Command, summary string) error {
+	return &fault.Error{
+		Code: fault.Usage, Summary: summary,
+		Hint: fmt.Sprintf("Run '%s --help' to see how it is used.", cmd.CommandPath()),
+	}
+}
+
+var unknownFlag = regexp.MustCompile(`^unknown flag: --([^ =]+)`)
+
+// FlagError turns pflag's message into a usage error, with the flag that was probably meant.
+func FlagError(cmd *cobra.Command, err error) error {
+	summary := err.Error()
+	if m := unknownFlag.FindStringSubmatch(summary); m != nil {
+		var names []string
+		add := func(f *pflag.Flag) { names = append(names, f.Name) }
+		cmd.Flags().VisitAll(add)
+		cmd.InheritedFlags().VisitAll(add)
+		if best := Nearest(m[1], names); best != "" {
+			return &fault.Error{
+				Code: fault.Usage, Summary: summary,
+				Hint: fmt.Sprintf("Did you mean --%s? Run '%s --help' to see all flags.", best, cmd.CommandPath()),
+			}
+		}
+	}
+	return UsageError(cmd, summary)
+}
+
+// Nearest returns the name that word was probably meant to be, or "".
+func Nearest(word string, names []string) string {
+	best, bestDistance := "", 1+max(len(word)/3, 1)
+	slices.Sort(names)
+	for _, n := range names {
+		if len(word) > 2 && strings.HasPrefix(n, word) {
+			return n
+		}
+		if d := distance(word, n); d < bestDistance {
+			best, bestDistance = n, d
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, remove or replace to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// CompleteClusters offers the names of the clusters to a shell that completes a NAME. A shell waits for the
+// answer with every key, so a slow engine gets little time.
+func (d *Deps) CompleteClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+	defer cancel()
+	service, err := d.Service(ctx, event.Discard)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	clusters, err := service.List(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, c := range clusters {
+		names = append(names, c.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

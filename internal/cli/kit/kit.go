@@ -1,0 +1,122 @@
+// Package kit is what every command is made from: the streams, the flags that all share, and lazy access to the
+// engine and the clusters. A command's package holds an Options struct, NewCmd(deps, runF), which only parses,
+// and run(ctx, opts), which knows nothing of cobra.
+//
+// Nothing in [Deps] is opened until it is asked for, so that --help, version and completion never touch Docker.
+package kit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/ui"
+	"github.com/skiff-cluster/skiff/internal/ui/tui"
+	"github.com/skiff-cluster/skiff/internal/version"
+)
+
+// Streams are the three standard streams. Out carries data, Err carries talk.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Deps is what commands depend on.
+type Deps struct {
+	Streams
+	// Getenv reads the environment.
+	Getenv func(string) string
+	// Engine connects to the container engine.
+	Engine func(ctx context.Context) (cluster.Engine, error)
+	// Image opens the node image that this program carries.
+	Image func() (cluster.NodeImage, error)
+	// ReleaseSignals gives Ctrl-C back to the system, for commands that bring their own handling.
+	ReleaseSignals func()
+	// Flags that every command takes.
+	Flags Flags
+}
+
+// Flags are the flags of the root command.
+type Flags struct {
+	Cluster string
+	Output  Output
+	Quiet   bool
+	Verbose bool
+}
+
+// JSON is true if a program wants to read the output.
+func (d *Deps) JSON() bool { return d.Flags.Output == OutputJSON }
+
+// Service returns the clusters of the engine; what is done to them is told to sink.
+func (d *Deps) Service(ctx context.Context, sink event.Sink) (*cluster.Service, error) {
+	engine, err := d.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster.Service{Engine: engine, Image: d.Image, Events: sink, Version: version.Version()}, nil
+}
+
+// Renderer returns the renderer that suits the error stream. The caller closes it.
+func (d *Deps) Renderer() ui.Renderer {
+	probe := ui.Probe{Terminal: IsTerminal(d.Err), JSON: d.JSON(), Quiet: d.Flags.Quiet, Getenv: d.Getenv}
+	switch ui.Choose(probe) {
+	case ui.ModeTUI:
+		return tui.New(d.Err, tui.Options{Colour: probe.Colour(), Width: columns(d.Err)})
+	case ui.ModeJSON:
+		return ui.NewJSON(d.Err)
+	case ui.ModeQuiet:
+		return ui.NewQuiet()
+	}
+	return ui.NewPlain(d.Err, d.Flags.Verbose)
+}
+
+// Say writes one line of talk, unless the user or a program prefers silence.
+func (d *Deps) Say(format string, args ...any) {
+	if !d.Flags.Quiet && !d.JSON() {
+		fmt.Fprintf(d.Err, format+"\n", args...)
+	}
+}
+
+// PrintJSON writes v to the data stream.
+func (d *Deps) PrintJSON(v any) error {
+	enc := json.NewEncoder(d.Out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// IsTerminal says if a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func columns(stream any) int {
+	if f, ok := stream.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return w
+		}
+	}
+	return 0
+}
+
+// Exit is the error of a command that has said all there is to say and only wants to end with a code.
+type Exit struct{ Code int }
+
+func (e Exit) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// Command binds a command's run function to the context that cobra carries; runF, if not nil, takes its place
+// in tests.
+func Command[O any](opts O, run, runF func(context.Context, O) error) func(*cobra.Command, []string) error {
+	if runF != nil {
+		run = runF
+	}
+	return func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) }
+}

@@ -1,0 +1,104 @@
+// Package kubeconfig is `skiff kubeconfig`.
+package kubeconfig
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/event"
+)
+
+// Options of the command and its sub-commands.
+type Options struct {
+	*kit.Deps
+	Name       string
+	Kubeconfig kit.Kubeconfig
+}
+
+// NewCmd returns the command with its sub-commands; runF takes the place of printing.
+func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+	cmd := newCmd(deps, printIt, runF, &cobra.Command{
+		Use:   "kubeconfig [NAME]",
+		Short: "Print a cluster's kubeconfig, merge it into yours, or remove it",
+		Long: `Print the kubeconfig of a cluster, with its administrator's key in it. It is read from the cluster's node,
+which need not run.`,
+		Example: `  skiff kubeconfig > demo.yaml
+  skiff kubeconfig merge demo
+  skiff kubeconfig remove demo`,
+	})
+	merge := newCmd(deps, merge, nil, &cobra.Command{
+		Use:   "merge [NAME]",
+		Short: "Write a cluster's context to your kubeconfig and select it",
+		Long: `Write a cluster's context to the first file of KUBECONFIG, or ~/.kube/config, and select it. All else in the
+file stays as it is.`,
+		Example: `  skiff kubeconfig merge
+  skiff kubeconfig merge demo --kubeconfig ci.yaml`,
+	})
+	remove := newCmd(deps, remove, nil, &cobra.Command{
+		Use:     "remove [NAME]",
+		Short:   "Remove a cluster's context from your kubeconfig",
+		Long:    "Remove a cluster's context, and what only that uses, from your kubeconfig. The cluster stays.",
+		Example: `  skiff kubeconfig remove demo`,
+	})
+	cmd.AddCommand(merge, remove)
+	return cmd
+}
+
+// newCmd completes a command that takes an optional NAME.
+func newCmd(deps *kit.Deps, run, runF func(context.Context, *Options) error, cmd *cobra.Command) *cobra.Command {
+	o := &Options{Deps: deps}
+	cmd.Args = kit.Args(0, 1, "")
+	cmd.ValidArgsFunction = deps.CompleteClusters
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
+			return err
+		}
+		return kit.Command(o, run, runF)(cmd, args)
+	}
+	if cmd.Name() != "kubeconfig" {
+		o.Kubeconfig.AddFlag(cmd.Flags())
+	}
+	return cmd
+}
+
+func printIt(ctx context.Context, o *Options) error {
+	service, err := o.Service(ctx, event.Discard)
+	if err != nil {
+		return err
+	}
+	creds, err := service.Credentials(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	out, err := kit.RenderKubeconfig(creds, o.JSON())
+	if err != nil {
+		return err
+	}
+	_, err = o.Out.Write(out)
+	return err
+}
+
+func merge(ctx context.Context, o *Options) error {
+	if err := o.Kubeconfig.Check(); err != nil {
+		return err
+	}
+	service, err := o.Service(ctx, event.Discard)
+	if err != nil {
+		return err
+	}
+	creds, err := service.Credentials(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	renderer := o.Renderer()
+	defer renderer.Close()
+	return o.Kubeconfig.Merge(creds, renderer)
+}
+
+func remove(_ context.Context, o *Options) error {
+	renderer := o.Renderer()
+	defer renderer.Close()
+	return o.Kubeconfig.Remove(o.Name, renderer)
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// Main runs the command line and returns the exit code. args are without the program's name.
+func Main(args []string, streams kit.Streams) int {
+	ctx, release := withSignals(context.Background(), streams.Err, os.Exit)
+	defer release()
+	deps := newDeps(streams)
+	deps.ReleaseSignals = release
+	return run(ctx, args, deps)
+}
+
+func run(ctx context.Context, args []string, deps *kit.Deps) int {
+	root := newRoot(deps)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = canceled(ctx, err)
+	}
+	printError(deps.Err, err, deps.JSON(), deps.Flags.Verbose)
+	return exitCode(err)
+}
+
+// canceled makes one error of what the signal did: whatever failed because of it is no news, except a rollback
+// that failed too, which leaves something behind.
+func canceled(ctx context.Context, err error) error {
+	if codeOf(err) == fault.Canceled {
+		return err
+	}
+	return &fault.Error{Code: fault.Canceled, Summary: context.Cause(ctx).Error(), Cause: err}
+}
+
+// withSignals returns a context that the first SIGINT or SIGTERM cancels, with a cause. The second exits at once:
+// whoever presses Ctrl-C twice does not want to wait for a rollback. release ends the handling.
+func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	done := make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			cancel(&fault.Error{Code: fault.Canceled, Summary: "cancelled"})
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			if kit.IsTerminal(stderr) {
+				_, _ = io.WriteString(stderr, "\x1b[?25h\n") // the animation hides the cursor
+			}
+			exit(exitCanceled)
+		case <-done:
+		}
+	}()
+	var once sync.Once
+	return ctx, func() {
+		once.Do(func() {
+			signal.Stop(signals)
+			close(done)
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// TestSignals sends this process what Ctrl-C would: the first cancels with a cause, the second ends at once.
+func TestSignals(t *testing.T) {
+	exited := make(chan int, 1)
+	ctx, release := withSignals(context.Background(), io.Discard, func(code int) { exited <- code })
+	defer release()
+	interrupt(t)
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Second):
+		t.Fatal("the first signal cancels nothing")
+	}
+	if fault.CodeOf(context.Cause(ctx)) != fault.Canceled {
+		t.Errorf("cause: %v", context.Cause(ctx))
+	}
+	select {
+	case code := <-exited:
+		t.Fatalf("exited with %d at the first signal", code)
+	default:
+	}
+	interrupt(t)
+	select {
+	case code := <-exited:
+		if code != 130 {
+			t.Errorf("exit code %d", code)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the second signal does not end the program")
+	}
+}
+
+func TestReleaseIsIdempotent(t *testing.T) {
+	ctx, release := withSignals(context.Background(), io.Discard, func(int) { t.Error("exited") })
+	release()
+	release()
+	if ctx.Err() != nil {
+		t.Error("release cancels")
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(&fault.Error{Code: fault.Canceled, Summary: "cancelled"})
+	for _, err := range []error{
+		errors.New("read: connection closed"),
+		context.Canceled,
+		&fault.Error{Code: fault.DockerUnreachable, Summary: "x"},
+	} {
+		if got := exitCode(canceled(ctx, err)); got != 130 {
+			t.Errorf("%v: exit code %d", err, got)
+		}
+	}
+}
+
+func interrupt(t *testing.T) {
+	t.Helper()
+	p, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/event"
+)
+
+// ListOptions are those of `skiff node list`.
+type ListOptions struct{ *kit.Deps }
+
+// NewListCmd returns `skiff node list`.
+func NewListCmd(deps *kit.Deps, runF func(context.Context, *ListOptions) error) *cobra.Command {
+	o := &ListOptions{Deps: deps}
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the nodes of a cluster",
+		Example: `  skiff node list
+  skiff --cluster demo node list --output json`,
+		Args: kit.Args(0, 0, ""),
+		RunE: kit.Command(o, runList, runF),
+	}
+}
+
+func runList(ctx context.Context, o *ListOptions) error {
+	service, err := o.Service(ctx, event.Discard)
+	if err != nil {
+		return err
+	}
+	c, err := service.Get(ctx, o.Flags.Cluster)
+	if err != nil {
+		return err
+	}
+	if o.JSON() {
+		return o.PrintJSON(append([]cluster.Node{}, c.Nodes...))
+	}
+	t := kit.NewTable(o.Out, "NAME", "ROLE", "STATE", "ADDRESS", "IMAGE", "AGE")
+	for _, n := range c.Nodes {
+		t.Row(n.Name, string(n.Role), n.State, n.Address, n.Image, kit.Age(time.Since(n.Created)))
+	}
+	return t.Flush()
+}

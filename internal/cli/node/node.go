@@ -1,0 +1,22 @@
+// Package node is `skiff node`, with its sub-commands list and shell.
+package node
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+)
+
+// NewCmd returns the command.
+func NewCmd(deps *kit.Deps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "node",
+		Short: "List the nodes of a cluster, or open a shell in one",
+		Example: `  skiff node list
+  skiff node shell`,
+		Args: kit.Args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(NewListCmd(deps, nil), NewShellCmd(deps, nil))
+	return cmd
+}

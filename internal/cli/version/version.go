@@ -1,0 +1,63 @@
+// Package version is `skiff version`.
+package version
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+	"github.com/skiff-cluster/skiff/internal/version"
+)
+
+// Options of the command.
+type Options struct{ *kit.Deps }
+
+// NewCmd returns the command.
+func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{Deps: deps}
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the versions of skiff and of the Kubernetes it carries",
+		Long: `Show the versions of skiff and of the node image it carries. Docker is not asked; what runs in a cluster is in
+'skiff status --output json'.`,
+		Example: `  skiff version
+  skiff version --output json`,
+		Args: kit.Args(0, 0, ""),
+		RunE: kit.Command(o, run, runF),
+	}
+}
+
+// result is what --output json prints.
+type result struct {
+	version.Info
+	NodeImage  string `json:"nodeImage,omitempty"`
+	Kubernetes string `json:"kubernetes,omitempty"`
+}
+
+func run(_ context.Context, o *Options) error {
+	r := result{Info: version.Get()}
+	// A program that was built without a node image is a whole program in all other respects.
+	if image, err := o.Image(); err == nil {
+		r.NodeImage, r.Kubernetes = image.Ref(), image.Labels()[nodeapi.LabelKubernetes]
+	}
+	if o.JSON() {
+		return o.PrintJSON(r)
+	}
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(o.Out, "%-12s %s\n", name, value)
+		}
+	}
+	line("skiff", r.Version)
+	line("commit", r.Commit)
+	line("built with", r.Go+" for "+r.Platform)
+	if r.NodeImage == "" {
+		r.NodeImage = "none"
+	}
+	line("node image", r.NodeImage)
+	line("kubernetes", r.Kubernetes)
+	return nil
+}

@@ -1,0 +1,117 @@
+// Package cluster creates, finds, checks and deletes clusters. It observes the engine once, plans (a value
+// that can be printed and compared), and executes; what happens is told as events. It knows neither Docker's
+// client nor the terminal: engines are behind [Engine], words are in package ui.
+//
+// Where things are: model.go is what others see of a cluster, engine.go what is needed of a container engine,
+// observe.go makes the one out of the other, plan.go and execute.go change it, contract.go decides when a
+// cluster is ready, node.go is a node's container with its capabilities.
+package cluster
+
+import (
+	"io"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Spec is a cluster that a user asks for.
+type Spec struct {
+	// Name is a DNS label of at most 32 characters.
+	Name string `json:"name"`
+	// Servers is the number of server nodes; only 1 is supported.
+	Servers int `json:"servers"`
+	// Ephemeral lets the datastore skip fsync.
+	Ephemeral bool `json:"ephemeral,omitempty"`
+	// APIAddress and APIPort are where the host publishes the API; port 0 means one derived from Name.
+	APIAddress string `json:"apiAddress"`
+	APIPort    uint16 `json:"apiPort,omitempty"`
+	// ImageRef is a node image in the engine, "" for the one this program carries.
+	ImageRef string `json:"image,omitempty"`
+}
+
+// CreateOptions say how far a creation goes.
+type CreateOptions struct {
+	// Wait is how long the cluster may take to become ready, from the start of its nodes.
+	Wait time.Duration
+	// Retain keeps what was made if the cluster does not become ready.
+	Retain bool
+}
+
+// State is the state of a cluster as a whole.
+type State string
+
+const (
+	StateRunning    State = "running"    // every node's container runs
+	StateStopped    State = "stopped"    // none does
+	StatePaused     State = "paused"     // all are frozen
+	StatePartial    State = "partial"    // some run
+	StateIncomplete State = "incomplete" // a creation or deletion did not finish
+)
+
+// Cluster is a cluster as the engine shows it.
+type Cluster struct {
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	// Kubernetes is the version ("v1.37.2"), as labelled.
+	Kubernetes string `json:"kubernetes"`
+	// Endpoint is the URL of the API on the host, "" if there is no node that publishes it.
+	Endpoint  string    `json:"endpoint"`
+	Ephemeral bool      `json:"ephemeral,omitempty"`
+	Created   time.Time `json:"created"`
+	Nodes     []Node    `json:"nodes"`
+}
+
+// Node is a node's container.
+type Node struct {
+	Name    string       `json:"name"`
+	Role    nodeapi.Role `json:"role"`
+	State   string       `json:"state"` // as the engine says: created, running, paused, restarting, exited, dead
+	Address string       `json:"address"`
+	Image   string       `json:"image"`
+	Created time.Time    `json:"created"`
+}
+
+// Status is a cluster with what its nodes report of themselves.
+type Status struct {
+	Name       string       `json:"name"`
+	State      State        `json:"state"`
+	Kubernetes string       `json:"kubernetes"`
+	Endpoint   string       `json:"endpoint"`
+	Nodes      []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is a node with its own report.
+type NodeStatus struct {
+	Node
+	// Report is what the node says of itself, nil if it does not run or does not answer.
+	Report *nodeapi.Status `json:"report,omitempty"`
+	// Error is why there is no report from a node that runs.
+	Error string `json:"error,omitempty"`
+}
+
+// Credentials are what a client needs to be the cluster's administrator.
+type Credentials struct {
+	Cluster string // the cluster's name
+	Server  string // URL of the API
+	// CA is the certificate that signs the API server's, ClientCert and ClientKey the administrator's; PEM.
+	CA, ClientCert, ClientKey []byte
+}
+
+// Created is the result of a creation.
+type Created struct {
+	Cluster     Cluster
+	Credentials Credentials
+	Took        time.Duration
+}
+
+// NodeImage is a node image that can be loaded into an engine.
+type NodeImage interface {
+	// Ref is its name, with the hash of its content as the tag.
+	Ref() string
+	// Labels are the image's labels.
+	Labels() map[string]string
+	// Size is the number of bytes that Open returns.
+	Size() int64
+	// Open returns the archive, as `docker load` takes it (uncompressed tar).
+	Open() (io.ReadCloser, error)
+}

@@ -1,0 +1,79 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app"
+	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// APIServer serves the Kubernetes API on every address of the node.
+func APIServer(n *Node) supervise.Component {
+	url := fmt.Sprintf("https://127.0.0.1:%d/readyz", nodeapi.APIServerPort)
+	return supervise.Component{
+		Name:      NameAPIServer,
+		Version:   kubernetesVersion(),
+		DependsOn: []string{NameEtcd},
+		Runner: supervise.Func(func(ctx context.Context) error {
+			return RunAPIServer(ctx, APIServerArgs(n))
+		}),
+		Ready:   awaitHTTP(url + "?verbose"),
+		Healthy: probeHTTP(fmt.Sprintf("https://127.0.0.1:%d/livez?verbose", nodeapi.APIServerPort)),
+		Restart: once,
+	}
+}
+
+// APIServerArgs are the API server's flags.
+func APIServerArgs(n *Node) []string {
+	return []string{
+		"--advertise-address=" + n.IP().String(),
+		"--bind-address=0.0.0.0",
+		fmt.Sprintf("--secure-port=%d", nodeapi.APIServerPort),
+		"--etcd-servers=unix://" + nodeapi.EtcdSocket,
+		"--tls-cert-file=" + n.PKI("apiserver.crt"),
+		"--tls-private-key-file=" + n.PKI("apiserver.key"),
+		"--client-ca-file=" + n.PKI("ca.crt"),
+		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
+		"--enable-bootstrap-token-auth=true",
+		"--allow-privileged=true",
+		"--service-cluster-ip-range=" + join(n.ServiceCIDRs),
+		"--service-account-issuer=https://kubernetes.default.svc." + n.ClusterDomain,
+		"--service-account-key-file=" + n.PKI("sa.pub"),
+		"--service-account-signing-key-file=" + n.PKI("sa.key"),
+		// The kubelet is dialled by its name first: its address may change, its name and certificate not.
+		"--kubelet-preferred-address-types=Hostname,InternalIP",
+		"--kubelet-certificate-authority=" + n.PKI("ca.crt"),
+		"--kubelet-client-certificate=" + n.PKI("apiserver-kubelet-client.crt"),
+		"--kubelet-client-key=" + n.PKI("apiserver-kubelet-client.key"),
+		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
+		"--requestheader-allowed-names=front-proxy-client",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-username-headers=X-Remote-User",
+		"--proxy-client-cert-file=" + n.PKI("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + n.PKI("front-proxy-client.key"),
+	}
+}
+
+// RunAPIServer runs the API server until ctx ends.
+func RunAPIServer(ctx context.Context, args []string) error {
+	s := options.NewServerRunOptions()
+	fss := s.Flags()
+	if err := parse(NameAPIServer, fss.FlagSets, args); err != nil {
+		return err
+	}
+	completed, err := s.Complete(ctx)
+	if err != nil {
+		return err
+	}
+	if errs := completed.Validate(); len(errs) != 0 {
+		return utilerrors.NewAggregate(errs)
+	}
+	return app.Run(ctx, completed)
+}

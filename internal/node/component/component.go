@@ -1,0 +1,85 @@
+// Package component describes each part of a node that runs inside the Kubernetes process: one file each,
+// a function from [Node] to a [supervise.Component]. It is the only package that imports
+// k8s.io/kubernetes: another minor version of Kubernetes changes these files and no others.
+//
+// Upstream code runs through its Go API (options and Run), never through its New…Command functions: those
+// install signal handlers that panic when a second component does the same. What upstream is told are the
+// same flags as anywhere else, made by a pure function per component, so that they can be compared and, one
+// day, added to by the user.
+package component
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"k8s.io/component-base/version"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Names of the components. They appear in status, events and logs.
+const (
+	NameEtcd              = "etcd"
+	NameAPIServer         = "kube-apiserver"
+	NameControllerManager = "kube-controller-manager"
+	NameScheduler         = "kube-scheduler"
+	NameKubelet           = "kubelet"
+	NameKubeProxy         = "kube-proxy"
+	NameDNS               = "coredns"
+	NamePodNetwork        = "pod-network"
+)
+
+// Node is what the components need to know of the node they run on.
+type Node struct {
+	nodeapi.Config
+	// IPs are the node's own addresses, one per family, the primary family first.
+	IPs []netip.Addr
+	// MTU is that of the node's interface; Docker's networks may have less than 1500.
+	MTU int
+	// KubeconfigDir holds the components' kubeconfig files, derived anew at every start.
+	KubeconfigDir string
+}
+
+// IP is the node's primary address.
+func (n *Node) IP() netip.Addr { return n.IPs[0] }
+
+// PKI returns the path of a file in the node's PKI directory.
+func (n *Node) PKI(name string) string { return filepath.Join(nodeapi.PKIDir, name) }
+
+// Kubeconfig returns the path of the kubeconfig of a user: "admin", "kubelet", a component's name.
+func (n *Node) Kubeconfig(user string) string {
+	return filepath.Join(n.KubeconfigDir, user+".conf")
+}
+
+// HighlyAvailable is true if there is more than one server: then leaders are elected.
+func (n *Node) HighlyAvailable() bool { return len(n.Servers) > 1 }
+
+// kubernetesVersion is the version of upstream's code in this binary.
+func kubernetesVersion() string { return version.Get().GitVersion }
+
+// join renders prefixes or addresses as upstream's flags want lists.
+func join[T fmt.Stringer](list []T) string {
+	words := make([]string, len(list))
+	for i, v := range list {
+		words[i] = v.String()
+	}
+	return strings.Join(words, ",")
+}
+
+// newFlagSet returns an empty flag set for a component.
+func newFlagSet(name string) *pflag.FlagSet { return pflag.NewFlagSet(name, pflag.ContinueOnError) }
+
+// parse applies arguments to a component's flag sets.
+func parse(name string, sets map[string]*pflag.FlagSet, args []string) error {
+	all := newFlagSet(name)
+	for _, fs := range sets {
+		all.AddFlagSet(fs)
+	}
+	if err := all.Parse(args); err != nil {
+		return fmt.Errorf("%s: flags: %w", name, err)
+	}
+	return nil
+}

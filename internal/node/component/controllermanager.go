@@ -1,0 +1,73 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// ControllerManager runs upstream's controllers.
+func ControllerManager(n *Node) supervise.Component {
+	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", nodeapi.ControllerManagerPort)
+	return supervise.Component{
+		Name:      NameControllerManager,
+		Version:   kubernetesVersion(),
+		DependsOn: []string{NameAPIServer},
+		Runner: supervise.Func(func(ctx context.Context) error {
+			return runControllerManager(ctx, ControllerManagerArgs(n))
+		}),
+		Ready:   awaitHTTP(url),
+		Healthy: probeHTTP(url),
+		Restart: once,
+	}
+}
+
+// ControllerManagerArgs are the controller manager's flags.
+func ControllerManagerArgs(n *Node) []string {
+	kubeconfig := n.Kubeconfig(NameControllerManager)
+	return []string{
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", nodeapi.ControllerManagerPort),
+		"--tls-cert-file=" + n.PKI("kube-controller-manager.crt"),
+		"--tls-private-key-file=" + n.PKI("kube-controller-manager.key"),
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--client-ca-file=" + n.PKI("ca.crt"),
+		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
+		"--root-ca-file=" + n.PKI("ca.crt"),
+		"--cluster-name=" + n.Cluster,
+		"--cluster-signing-cert-file=" + n.PKI("ca.crt"),
+		"--cluster-signing-key-file=" + n.PKI("ca.key"),
+		"--service-account-private-key-file=" + n.PKI("sa.key"),
+		"--use-service-account-credentials=true",
+		"--allocate-node-cidrs=true",
+		"--cluster-cidr=" + join(n.PodCIDRs),
+		"--service-cluster-ip-range=" + join(n.ServiceCIDRs),
+		"--controllers=*,bootstrap-signer-controller,token-cleaner-controller",
+		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
+	}
+}
+
+func runControllerManager(ctx context.Context, args []string) error {
+	s, err := options.NewKubeControllerManagerOptions()
+	if err != nil {
+		return err
+	}
+	known, disabled, aliases := app.KnownControllers(), app.ControllersDisabledByDefault(), app.ControllerAliases()
+	fss := s.Flags(known, disabled, aliases)
+	s.ParsedFlags = &fss
+	if err := parse(NameControllerManager, fss.FlagSets, args); err != nil {
+		return err
+	}
+	c, err := s.Config(ctx, known, disabled, aliases)
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, c.Complete())
+}

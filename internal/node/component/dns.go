@@ -1,0 +1,134 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+	_ "github.com/coredns/coredns/plugin/bind"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/forward"
+	clusterdns "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/loadbalance"
+	_ "github.com/coredns/coredns/plugin/metrics"
+
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// dnsDirective is the Corefile's name of [setupClusterDNS].
+const dnsDirective = "skiffkubernetes"
+
+func init() {
+	if err := dnsserver.Register(); err != nil {
+		panic(err) // only on a second registration
+	}
+	caddy.Quiet = true
+	dnsserver.Quiet = true
+	for i, name := range dnsserver.Directives {
+		if name == "kubernetes" {
+			dnsserver.Directives[i] = dnsDirective
+		}
+	}
+	plugin.Register(dnsDirective, setupClusterDNS)
+}
+
+// DNS serves cluster DNS on the node's address, and next to it, on port 53, what the container's own
+// resolver knows, for pods with dnsPolicy Default.
+func DNS(n *Node) supervise.Component {
+	ready := make(chan struct{})
+	return supervise.Component{
+		Name:      NameDNS,
+		Version:   moduleVersion("github.com/coredns/coredns"),
+		DependsOn: []string{NameAPIServer},
+		Runner: supervise.Func(func(ctx context.Context) error {
+			client, err := newClient(n)
+			if err != nil {
+				return err
+			}
+			published := make(chan error, 1)
+			go func() { published <- publishDNS(ctx, client, n) }()
+			instance, err := caddy.Start(caddy.CaddyfileInput{
+				Filepath: "Corefile", Contents: []byte(Corefile(n)), ServerTypeName: "dns",
+			})
+			if err != nil {
+				return fmt.Errorf("start CoreDNS: %w", err)
+			}
+			defer func() { _ = instance.Stop() }()
+			if err := <-published; err != nil {
+				return err
+			}
+			close(ready)
+			<-ctx.Done()
+			return nil
+		}),
+		Ready:   awaitClosed(ready, "CoreDNS to read Services, and for the kube-dns Service"),
+		Restart: once,
+	}
+}
+
+// Corefile is CoreDNS's configuration: upstream's defaults for a cluster, with our own plugin in place of
+// "kubernetes".
+func Corefile(n *Node) string {
+	var addresses []string
+	for _, ip := range n.IPs {
+		addresses = append(addresses, ip.String())
+	}
+	bind := strings.Join(addresses, " ")
+	return fmt.Sprintf(`.:%d {
+	bind %s
+	errors
+	%s %s in-addr.arpa ip6.arpa {
+		kubeconfig %s
+		pods insecure
+		fallthrough in-addr.arpa ip6.arpa
+		ttl 30
+	}
+	prometheus %s:%d
+	forward . /etc/resolv.conf {
+		max_concurrent 1000
+	}
+	cache 30 {
+		disable success %[4]s
+		disable denial %[4]s
+	}
+	loadbalance
+}
+.:%[8]d {
+	bind %[2]s
+	errors
+	forward . /etc/resolv.conf
+	cache 30
+}
+`, nodeapi.ClusterDNSPort, bind, dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"), n.IP(), dnsMetricsPort,
+		nodeapi.HostDNSPort)
+}
+
+// setupClusterDNS is CoreDNS's kubernetes plugin without its side effect: upstream's set-up replaces klog's
+// logger for the whole process, in which all of Kubernetes runs.
+func setupClusterDNS(c *caddy.Controller) error {
+	c.Next()
+	k, err := clusterdns.ParseStanza(c)
+	if err != nil {
+		return plugin.Error(dnsDirective, err)
+	}
+	onStart, onShut, err := k.InitKubeCache(context.Background())
+	if err != nil {
+		return plugin.Error(dnsDirective, err)
+	}
+	if onStart != nil {
+		c.OnStartup(onStart)
+	}
+	if onShut != nil {
+		c.OnShutdown(onShut)
+	}
+	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+		k.Next = next
+		return k
+	})
+	return nil
+}

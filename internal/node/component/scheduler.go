@@ -1,0 +1,63 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Scheduler assigns pods to nodes.
+func Scheduler(n *Node) supervise.Component {
+	url := fmt.Sprintf("https://127.0.0.1:%d/", nodeapi.SchedulerPort)
+	return supervise.Component{
+		Name:      NameScheduler,
+		Version:   kubernetesVersion(),
+		DependsOn: []string{NameAPIServer},
+		Runner: supervise.Func(func(ctx context.Context) error {
+			return runScheduler(ctx, SchedulerArgs(n))
+		}),
+		Ready:   awaitHTTP(url + "readyz"),
+		Healthy: probeHTTP(url + "livez"),
+		Restart: once,
+	}
+}
+
+// SchedulerArgs are the scheduler's flags.
+func SchedulerArgs(n *Node) []string {
+	kubeconfig := n.Kubeconfig(NameScheduler)
+	return []string{
+		"--bind-address=127.0.0.1",
+		fmt.Sprintf("--secure-port=%d", nodeapi.SchedulerPort),
+		"--tls-cert-file=" + n.PKI("kube-scheduler.crt"),
+		"--tls-private-key-file=" + n.PKI("kube-scheduler.key"),
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--client-ca-file=" + n.PKI("ca.crt"),
+		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
+		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
+	}
+}
+
+func runScheduler(ctx context.Context, args []string) error {
+	opts := options.NewOptions()
+	if err := parse(NameScheduler, opts.Flags.FlagSets, args); err != nil {
+		return err
+	}
+	name, err := cache.NewInformerName(NameScheduler)
+	if err != nil {
+		return err
+	}
+	opts.InformerName = name
+	cc, sched, err := app.Setup(ctx, opts)
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, cc, sched)
+}

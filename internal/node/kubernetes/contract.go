@@ -1,0 +1,209 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skiff-cluster/skiff/internal/node/component"
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// contract watches the node's part of the readiness contract, from the start to the end of the process, and
+// reports each clause when it changes.
+type contract struct {
+	node   *component.Node
+	report func(nodeapi.Condition)
+	// apiServing is closed when the API server is ready; there is nothing to watch before.
+	apiServing chan struct{}
+	serveOnce  sync.Once
+
+	mu     sync.Mutex
+	states map[string]nodeapi.State
+	last   map[string]nodeapi.Condition
+}
+
+func newContract(node *component.Node, components []supervise.Component, report func(nodeapi.Condition)) *contract {
+	c := &contract{
+		node: node, report: report, apiServing: make(chan struct{}),
+		states: map[string]nodeapi.State{}, last: map[string]nodeapi.Condition{},
+	}
+	for _, comp := range components {
+		c.states[comp.Name] = nodeapi.StateWaiting
+	}
+	for _, name := range []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount} {
+		c.set(name, "the API server does not answer yet")
+	}
+	return c
+}
+
+// Component takes a component's new status.
+func (c *contract) Component(s nodeapi.ComponentStatus) {
+	if s.Name == component.NameAPIServer && s.State == nodeapi.StateReady {
+		c.serveOnce.Do(func() { close(c.apiServing) })
+	}
+	c.mu.Lock()
+	c.states[s.Name] = s.State
+	var missing []string
+	for name, state := range c.states {
+		if state != nodeapi.StateReady {
+			missing = append(missing, fmt.Sprintf("%s is %s", name, state))
+		}
+	}
+	c.mu.Unlock()
+	slices.Sort(missing)
+	c.set(nodeapi.ConditionComponents, strings.Join(missing, ", "))
+}
+
+// set reports a clause if it changed; it is met if nothing is missing.
+func (c *contract) set(name, missing string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, known := c.last[name]
+	now := nodeapi.Condition{Name: name, Met: missing == "", Message: missing, Since: time.Now()}
+	if known && old.Met == now.Met {
+		if old.Message == now.Message {
+			return
+		}
+		now.Since = old.Since
+	}
+	c.last[name] = now
+	c.report(now)
+}
+
+// Watch follows the API's objects and cluster DNS until ctx ends.
+func (c *contract) Watch(ctx context.Context) error {
+	select {
+	case <-c.apiServing:
+	case <-ctx.Done():
+		return nil
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", c.node.Kubeconfig("admin"))
+	if err != nil {
+		return err
+	}
+	config.UserAgent = "skiff-node"
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		follow(ctx, client, "nodes", "", c.node.Node, &corev1.Node{}, func(o *corev1.Node) {
+			c.set(nodeapi.ConditionNode, nodeNotReady(o))
+		})
+		return nil
+	})
+	group.Go(func() error {
+		follow(ctx, client, "serviceaccounts", metav1.NamespaceDefault, "default", &corev1.ServiceAccount{}, func(o *corev1.ServiceAccount) {
+			missing := ""
+			if o == nil {
+				missing = "the controller manager has not made the service account default/default yet"
+			}
+			c.set(nodeapi.ConditionServiceAccount, missing)
+		})
+		return nil
+	})
+	group.Go(func() error {
+		c.followDNS(ctx)
+		return nil
+	})
+	return group.Wait()
+}
+
+// follow calls each with an object now and whenever it changes; with nil when there is none.
+func follow[T runtime.Object](ctx context.Context, client kubernetes.Interface, resource, namespace, name string, zero T, each func(T)) {
+	var none T
+	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, namespace,
+		fields.OneTermEqualSelector(metav1.ObjectNameField, name))
+	call := func(obj any) {
+		if o, ok := obj.(T); ok {
+			each(o)
+		}
+	}
+	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: lw, ObjectType: zero,
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    call,
+			UpdateFunc: func(_, obj any) { call(obj) },
+			DeleteFunc: func(any) { each(none) },
+		},
+	})
+	go func() {
+		if cache.WaitForCacheSync(ctx.Done(), controller.HasSynced) && len(store.List()) == 0 {
+			each(none)
+		}
+	}()
+	controller.RunWithContext(ctx)
+}
+
+// nodeNotReady says why a node is not Ready, "" if it is.
+func nodeNotReady(node *corev1.Node) string {
+	if node == nil {
+		return "the kubelet has not registered the node yet"
+	}
+	for _, cond := range node.Status.Conditions {
+		if cond.Type != corev1.NodeReady {
+			continue
+		}
+		if cond.Status != corev1.ConditionTrue {
+			return cond.Message
+		}
+		for _, taint := range node.Spec.Taints {
+			if taint.Key == corev1.TaintNodeNotReady {
+				return "the node controller has not taken the not-ready taint away yet"
+			}
+		}
+		return ""
+	}
+	return "the kubelet has not reported the node's status yet"
+}
+
+const (
+	// dnsRetry is the pause between two questions while there is no answer: nothing else tells that the way
+	// from the Service's address to CoreDNS is open.
+	dnsRetry = 20 * time.Millisecond
+	// dnsRecheck is the pause after an answer.
+	dnsRecheck = 30 * time.Second
+)
+
+// followDNS asks cluster DNS for the API server through the address of the kube-dns Service.
+func (c *contract) followDNS(ctx context.Context) {
+	server := net.JoinHostPort(c.node.DNSServiceIPs[0].String(), "53")
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, server)
+	}}
+	name := "kubernetes.default.svc." + c.node.ClusterDomain + "."
+	for ctx.Err() == nil {
+		ask, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		_, err := resolver.LookupHost(ask, name)
+		cancel()
+		pause := dnsRecheck
+		if err != nil {
+			pause = dnsRetry
+			c.set(nodeapi.ConditionDNS, fmt.Sprintf("%s does not resolve: %v", name, err))
+		} else {
+			c.set(nodeapi.ConditionDNS, "")
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}

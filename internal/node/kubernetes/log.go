@@ -1,0 +1,184 @@
+package kubernetes
+
+import (
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"gopkg.in/natefinch/lumberjack.v2"
+	"k8s.io/klog/v2/textlogger"
+
+	"github.com/skiff-cluster/skiff/internal/node/component"
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+)
+
+// processLog is where lines go of which nobody knows the component.
+const processLog = "kubernetes"
+
+// logRouter sorts the log lines of this process by component. All upstream code logs through the one klog,
+// so the component is found on the stack of the caller: the first package that belongs to one.
+type logRouter struct {
+	dir string
+	// rings returns a component's ring of last lines, nil if there is none.
+	rings func(component string) *supervise.LogRing
+
+	mu      sync.Mutex
+	writers map[string]io.Writer
+	sinks   map[string]logr.LogSink
+}
+
+func newLogRouter(dir string) *logRouter {
+	return &logRouter{dir: dir, writers: map[string]io.Writer{}, sinks: map[string]logr.LogSink{}}
+}
+
+// Logger is the logger to be given to klog.
+func (r *logRouter) Logger() logr.Logger { return logr.New(&routedSink{router: r}) }
+
+// Writer returns where a component's lines go: its log file, and its ring of last lines.
+func (r *logRouter) Writer(name string) io.Writer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.writer(name)
+}
+
+func (r *logRouter) writer(name string) io.Writer {
+	w, ok := r.writers[name]
+	if !ok {
+		file := &lumberjack.Logger{Filename: logFile(r.dir, name), MaxSize: 10, MaxBackups: 1}
+		w = &tee{file: file, ring: func() *supervise.LogRing {
+			if r.rings == nil {
+				return nil
+			}
+			return r.rings(name)
+		}}
+		r.writers[name] = w
+	}
+	return w
+}
+
+func (r *logRouter) sink(name string) logr.LogSink {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sink, ok := r.sinks[name]
+	if !ok {
+		sink = textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(r.writer(name)))).GetSink()
+		r.sinks[name] = sink
+	}
+	return sink
+}
+
+// tee writes to a file and, if there is one, to a ring.
+type tee struct {
+	file io.Writer
+	ring func() *supervise.LogRing
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	if ring := t.ring(); ring != nil {
+		_, _ = ring.Write(p) // never fails
+	}
+	return t.file.Write(p)
+}
+
+// routedSink is a logr.LogSink that chooses the component's sink for each line.
+type routedSink struct {
+	router *logRouter
+	depth  int
+	names  []string
+	values []any
+}
+
+var _ logr.CallDepthLogSink = (*routedSink)(nil)
+
+func (s *routedSink) Init(info logr.RuntimeInfo) { s.depth = info.CallDepth }
+
+// Enabled is klog's verbosity 0: what upstream shows unless asked for more.
+func (s *routedSink) Enabled(level int) bool { return level <= 0 }
+
+func (s *routedSink) Info(level int, msg string, keysAndValues ...any) {
+	s.target().Info(level, msg, keysAndValues...)
+}
+
+func (s *routedSink) Error(err error, msg string, keysAndValues ...any) {
+	s.target().Error(err, msg, keysAndValues...)
+}
+
+func (s *routedSink) WithValues(keysAndValues ...any) logr.LogSink {
+	c := *s
+	c.values = append(append([]any(nil), s.values...), keysAndValues...)
+	return &c
+}
+
+func (s *routedSink) WithName(name string) logr.LogSink {
+	c := *s
+	c.names = append(append([]string(nil), s.names...), name)
+	return &c
+}
+
+func (s *routedSink) WithCallDepth(depth int) logr.LogSink {
+	c := *s
+	c.depth += depth
+	return &c
+}
+
+// target is the sink of the component that logs, with this sink's names, values and call depth.
+func (s *routedSink) target() logr.LogSink {
+	sink := s.router.sink(callingComponent())
+	if c, ok := sink.(logr.CallDepthLogSink); ok {
+		sink = c.WithCallDepth(s.depth + 2)
+	}
+	for _, name := range s.names {
+		sink = sink.WithName(name)
+	}
+	if len(s.values) > 0 {
+		sink = sink.WithValues(s.values...)
+	}
+	return sink
+}
+
+// packageOwners maps the beginning of a function's full name to the component it belongs to. Shared
+// libraries (client-go, component-base) belong to nobody: the search goes on at their caller.
+var packageOwners = []struct{ prefix, component string }{
+	{"k8s.io/kubernetes/cmd/kube-apiserver", component.NameAPIServer},
+	{"k8s.io/kubernetes/pkg/controlplane", component.NameAPIServer},
+	{"k8s.io/kubernetes/pkg/kubeapiserver", component.NameAPIServer},
+	{"k8s.io/kubernetes/pkg/registry", component.NameAPIServer},
+	{"k8s.io/kube-aggregator", component.NameAPIServer},
+	{"k8s.io/apiextensions-apiserver", component.NameAPIServer},
+	{"k8s.io/kubernetes/cmd/kube-controller-manager", component.NameControllerManager},
+	{"k8s.io/kubernetes/pkg/controller", component.NameControllerManager},
+	{"k8s.io/controller-manager", component.NameControllerManager},
+	{"k8s.io/kubernetes/cmd/kube-scheduler", component.NameScheduler},
+	{"k8s.io/kubernetes/pkg/scheduler", component.NameScheduler},
+	{"k8s.io/kubernetes/cmd/kubelet", component.NameKubelet},
+	{"k8s.io/kubernetes/pkg/kubelet", component.NameKubelet},
+	{"k8s.io/kubernetes/pkg/volume", component.NameKubelet},
+	{"github.com/google/cadvisor", component.NameKubelet},
+	{"k8s.io/cri-client", component.NameKubelet},
+	{"k8s.io/kubernetes/cmd/kube-proxy", component.NameKubeProxy},
+	{"k8s.io/kubernetes/pkg/proxy", component.NameKubeProxy},
+	{"github.com/coredns", component.NameDNS},
+	{"k8s.io/apiserver/pkg/server", component.NameAPIServer},
+	{"k8s.io/apiserver/pkg/endpoints", component.NameAPIServer},
+	{"k8s.io/apiserver/pkg/storage", component.NameAPIServer},
+	{"k8s.io/apiserver/pkg/admission", component.NameAPIServer},
+}
+
+// callingComponent finds the component that the current goroutine works for.
+func callingComponent() string {
+	var pcs [48]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		for _, owner := range packageOwners {
+			if strings.HasPrefix(frame.Function, owner.prefix) {
+				return owner.component
+			}
+		}
+		if !more {
+			return processLog
+		}
+	}
+}

@@ -1,0 +1,126 @@
+// Package kubernetes is the process that hosts the Kubernetes components of a node. PID 1 starts it and
+// reads its events from file descriptor 3; when a component fails, the process ends, and PID 1 starts it
+// again. Pods do not notice: they belong to containerd.
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/skiff-cluster/skiff/internal/node/component"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// eventFD is the pipe to PID 1, on which events are written.
+const eventFD = 3
+
+// Main runs the program and returns its exit code.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	var err error
+	switch {
+	case len(args) == 0:
+		err = run(ctx)
+	case args[0] == "seed" && len(args) == 3 && args[1] == "--out":
+		err = writeSeed(ctx, args[2])
+	case args[0] == "version" && len(args) == 1:
+		err = printVersions(os.Stdout)
+	default:
+		fmt.Fprintln(os.Stderr, "usage: skiff-kubernetes             run the components of this node (started by skiff-node)\n"+
+			"       skiff-kubernetes seed --out FILE   write the first content of a datastore\n"+
+			"       skiff-kubernetes version           print the components' versions as JSON")
+		return 2
+	}
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "skiff-kubernetes:", err)
+		return 1
+	}
+	return 0
+}
+
+// run hosts the components of this node's role until ctx ends or one of them fails.
+func run(ctx context.Context) error {
+	stopProfile, err := startProfile()
+	if err != nil {
+		return err
+	}
+	defer stopProfile()
+	config, err := readConfig(nodeapi.ConfigPath)
+	if err != nil {
+		return err
+	}
+	node, err := inspectNode(config)
+	if err != nil {
+		return err
+	}
+	if err := writeKubeconfigs(node); err != nil {
+		return err
+	}
+	if err := setUpProcess(); err != nil {
+		return err
+	}
+	events := newReporter(os.NewFile(eventFD, "events"))
+	return host(ctx, node, events)
+}
+
+func readConfig(path string) (nodeapi.Config, error) {
+	var config nodeapi.Config
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return config, fmt.Errorf("read the node's configuration: %w", err)
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return config, fmt.Errorf("%s: %w", path, err)
+	}
+	if config.APIVersion != nodeapi.ConfigVersion {
+		return config, fmt.Errorf("%s has apiVersion %q, and this node image understands %q", path, config.APIVersion, nodeapi.ConfigVersion)
+	}
+	return config, nil
+}
+
+// kubeconfigDir is where the components' kubeconfig files are written.
+var kubeconfigDir = filepath.Dir(nodeapi.AdminKubeconfigPath)
+
+// kubeconfigUsers maps each kubeconfig to the name of the client certificate in the PKI directory.
+var kubeconfigUsers = map[string]string{
+	"admin":                         "admin",
+	component.NameKubelet:           "kubelet-client",
+	component.NameKubeProxy:         "kube-proxy",
+	component.NameControllerManager: "kube-controller-manager",
+	component.NameScheduler:         "kube-scheduler",
+}
+
+// writeKubeconfigs derives the kubeconfig of each user of this process from its certificate.
+func writeKubeconfigs(n *component.Node) error {
+	if err := os.MkdirAll(kubeconfigDir, 0o700); err != nil {
+		return err
+	}
+	for user, cert := range kubeconfigUsers {
+		if _, err := os.Stat(n.PKI(cert + ".crt")); os.IsNotExist(err) {
+			continue // an agent does not hold the server's certificates
+		}
+		text := fmt.Sprintf(`apiVersion: v1
+kind: Config
+current-context: default
+clusters:
+- name: default
+  cluster: {server: "https://127.0.0.1:%d", certificate-authority: %q}
+users:
+- name: default
+  user: {client-certificate: %q, client-key: %q}
+contexts:
+- name: default
+  context: {cluster: default, user: default}
+`, nodeapi.APIServerPort, n.PKI("ca.crt"), n.PKI(cert+".crt"), n.PKI(cert+".key"))
+		if err := os.WriteFile(n.Kubeconfig(user), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
