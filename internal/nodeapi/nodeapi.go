@@ -104,6 +104,8 @@ const (
 	StatusSocket = RunDir + "/status.sock"
 	// ContainerdSocket is containerd's, with the CRI on it.
 	ContainerdSocket = "/run/containerd/containerd.sock"
+	// RuntimeReadyPath is made once containerd serves and has the sandbox image: the kubelet may start.
+	RuntimeReadyPath = RunDir + "/containerd.ready"
 	// EtcdSocket is the datastore's: a file that only root of the node can open, never a port.
 	EtcdSocket = RunDir + "/etcd.sock"
 	// AdminKubeconfigPath is a cluster-admin kubeconfig that works inside the server.

@@ -78,6 +78,7 @@ type EventKind string
 const (
 	EventComponent EventKind = "component" // Component entered a state
 	EventCondition EventKind = "condition" // Condition changed
+	EventHosted    EventKind = "hosted"    // the Kubernetes process has named all components that it hosts
 	EventReady     EventKind = "ready"     // all conditions became met
 	EventFatal     EventKind = "fatal"     // the node cannot go on; Message says why
 )

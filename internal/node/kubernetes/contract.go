@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,12 +18,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
-	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// contract watches the node's part of the readiness contract, from the start to the end of the process, and
-// reports each clause when it changes.
+// contract watches the clauses of the readiness contract that only the API can tell, from the start to the end of
+// the process, and reports each when it changes. Whether all components are ready is PID 1's to say.
 type contract struct {
 	node   *component.Node
 	report func(nodeapi.Condition)
@@ -33,19 +30,12 @@ type contract struct {
 	apiServing chan struct{}
 	serveOnce  sync.Once
 
-	mu     sync.Mutex
-	states map[string]nodeapi.State
-	last   map[string]nodeapi.Condition
+	mu   sync.Mutex
+	last map[string]nodeapi.Condition
 }
 
-func newContract(node *component.Node, components []supervise.Component, report func(nodeapi.Condition)) *contract {
-	c := &contract{
-		node: node, report: report, apiServing: make(chan struct{}),
-		states: map[string]nodeapi.State{}, last: map[string]nodeapi.Condition{},
-	}
-	for _, comp := range components {
-		c.states[comp.Name] = nodeapi.StateWaiting
-	}
+func newContract(node *component.Node, report func(nodeapi.Condition)) *contract {
+	c := &contract{node: node, report: report, apiServing: make(chan struct{}), last: map[string]nodeapi.Condition{}}
 	for _, name := range []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount} {
 		c.set(name, "the API server does not answer yet")
 	}
@@ -57,17 +47,6 @@ func (c *contract) Component(s nodeapi.ComponentStatus) {
 	if s.Name == component.NameAPIServer && s.State == nodeapi.StateReady {
 		c.serveOnce.Do(func() { close(c.apiServing) })
 	}
-	c.mu.Lock()
-	c.states[s.Name] = s.State
-	var missing []string
-	for name, state := range c.states {
-		if state != nodeapi.StateReady {
-			missing = append(missing, fmt.Sprintf("%s is %s", name, state))
-		}
-	}
-	c.mu.Unlock()
-	slices.Sort(missing)
-	c.set(nodeapi.ConditionComponents, strings.Join(missing, ", "))
 }
 
 // set reports a clause if it changed; it is met if nothing is missing.

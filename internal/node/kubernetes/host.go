@@ -26,7 +26,7 @@ func host(ctx context.Context, node *component.Node, events *reporter) error {
 	if err != nil {
 		return err
 	}
-	contract := newContract(node, components, events.Condition)
+	contract := newContract(node, events.Condition)
 	manager, err := supervise.NewManager(components, func(s nodeapi.ComponentStatus) {
 		s.PID = os.Getpid()
 		events.Component(s)
@@ -36,6 +36,11 @@ func host(ctx context.Context, node *component.Node, events *reporter) error {
 		return err
 	}
 	logs.rings = manager.Ring
+
+	for _, s := range manager.Status() {
+		events.Component(s)
+	}
+	events.Hosted()
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return manager.Run(ctx) })
@@ -55,6 +60,9 @@ func newReporter(out io.Writer) *reporter { return &reporter{out: out} }
 func (r *reporter) Component(s nodeapi.ComponentStatus) {
 	r.write(nodeapi.Event{Time: time.Now(), Kind: nodeapi.EventComponent, Component: &s})
 }
+
+// Hosted tells that every component has been reported.
+func (r *reporter) Hosted() { r.write(nodeapi.Event{Time: time.Now(), Kind: nodeapi.EventHosted}) }
 
 // Condition reports a clause of the readiness contract.
 func (r *reporter) Condition(c nodeapi.Condition) {

@@ -5,7 +5,6 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -51,7 +50,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer stopProfile()
-	config, err := readConfig(nodeapi.ConfigPath)
+	config, err := nodeapi.ReadConfig(nodeapi.ConfigPath)
 	if err != nil {
 		return err
 	}
@@ -67,21 +66,6 @@ func run(ctx context.Context) error {
 	}
 	events := newReporter(os.NewFile(eventFD, "events"))
 	return host(ctx, node, events)
-}
-
-func readConfig(path string) (nodeapi.Config, error) {
-	var config nodeapi.Config
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return config, fmt.Errorf("read the node's configuration: %w", err)
-	}
-	if err := json.Unmarshal(data, &config); err != nil {
-		return config, fmt.Errorf("%s: %w", path, err)
-	}
-	if config.APIVersion != nodeapi.ConfigVersion {
-		return config, fmt.Errorf("%s has apiVersion %q, and this node image understands %q", path, config.APIVersion, nodeapi.ConfigVersion)
-	}
-	return config, nil
 }
 
 // kubeconfigDir is where the components' kubeconfig files are written.

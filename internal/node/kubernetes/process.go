@@ -55,4 +55,3 @@ func startProfile() (func(), error) {
 		}
 	}, nil
 }
-

@@ -1,0 +1,110 @@
+package machine
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// sysctlDir is where the kernel shows its settings.
+const sysctlDir = "/proc/sys"
+
+// networkSettings belong to the container's network namespace.
+var networkSettings = []struct {
+	key, value string
+	optional   bool // the kernel may have no IPv6
+}{
+	{key: "net/ipv4/ip_forward", value: "1"},
+	{key: "net/ipv6/conf/all/forwarding", value: "1", optional: true},
+}
+
+// hostSettings are the whole host's. The kubelet insists on these values and would write them; a program that is
+// to be tried on a laptop must not make its kernel reboot on a warning. So the kubelet is shown the values that
+// it wants to see, and the host keeps its own.
+var hostSettings = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+func sysctls() error {
+	for _, s := range networkSettings {
+		err := os.WriteFile(filepath.Join(sysctlDir, s.key), []byte(s.value), 0o644)
+		if err != nil && !(s.optional && errors.Is(err, os.ErrNotExist)) {
+			return fmt.Errorf("set %s to %s: %w", strings.ReplaceAll(s.key, "/", "."), s.value, err)
+		}
+	}
+	for key, value := range hostSettings {
+		path := filepath.Join(sysctlDir, key)
+		now, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) || string(bytes.TrimSpace(now)) == value {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := bindData(path, value+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolver writes the resolv.conf of pods with dnsPolicy Default.
+func resolver() error {
+	own, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return err
+	}
+	var addresses []netip.Addr
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			addresses = append(addresses, p.Addr().Unmap())
+		}
+	}
+	return os.WriteFile(nodeapi.ResolvConfPath, podResolvConf(own, addresses), 0o644)
+}
+
+// podResolvConf is the container's own resolv.conf with the node's addresses in the place of name servers that
+// listen on loopback, where a pod would find itself: Docker's embedded DNS does. The node forwards to it.
+func podResolvConf(own []byte, node []netip.Addr) []byte {
+	var out bytes.Buffer
+	replaced := false
+	scanner := bufio.NewScanner(bytes.NewReader(own))
+	for scanner.Scan() {
+		line := scanner.Text()
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") || strings.HasPrefix(fields[0], ";") {
+			continue
+		}
+		if fields[0] == "nameserver" && len(fields) > 1 {
+			server, err := netip.ParseAddr(fields[1])
+			if err == nil && server.IsLoopback() {
+				if !replaced {
+					for _, a := range node {
+						fmt.Fprintf(&out, "nameserver %s\n", a)
+					}
+				}
+				replaced = true
+				continue
+			}
+		}
+		fmt.Fprintln(&out, line)
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,103 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"github.com/skiff-cluster/skiff/internal/node/machine"
+	"github.com/skiff-cluster/skiff/internal/node/runtime"
+	"github.com/skiff-cluster/skiff/internal/node/status"
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// kubernetesName is the component that stands for the Kubernetes process itself.
+const kubernetesName = "kubernetes"
+
+// run is the node's life.
+func run(ctx context.Context) error {
+	if os.Getpid() != 1 {
+		return errors.New("this is a node's PID 1: run it in a container, with 'skiff create'")
+	}
+	config, err := nodeapi.ReadConfig(nodeapi.ConfigPath)
+	versions, versionsErr := readVersions()
+	board := status.NewBoard(config, versions, os.Stdout, time.Now)
+	if err = errors.Join(err, versionsErr); err == nil {
+		err = live(ctx, board)
+	}
+	if err != nil {
+		board.Fatal(err)
+	}
+	return err
+}
+
+// live prepares the container and keeps the node running until ctx ends.
+func live(ctx context.Context, board *status.Board) error {
+	if err := machine.Prepare(); err != nil {
+		return err
+	}
+	if err := runtime.Configure(); err != nil {
+		return err
+	}
+	manager, err := supervise.NewManager(components(board), board.Component)
+	if err != nil {
+		return err
+	}
+	stopReaping, err := supervise.Reap()
+	if err != nil {
+		return err
+	}
+	defer stopReaping()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return board.Serve(ctx, nodeapi.StatusSocket) })
+	group.Go(func() error { return manager.Run(ctx) })
+	err = group.Wait()
+	endPods()
+	return err
+}
+
+// components that PID 1 supervises. The Kubernetes process names its own parts to the board.
+func components(board *status.Board) []supervise.Component {
+	return []supervise.Component{
+		runtime.Containerd(logFile(runtime.Name)),
+		{
+			Name: kubernetesName,
+			Runner: supervise.Process{
+				Args:   []string{nodeapi.KubernetesBinary},
+				Log:    logFile(kubernetesName + "-process"),
+				Events: board.Listen,
+				Grace:  10 * time.Second,
+			},
+			// Nothing is gained by waiting long: what failed is in the log, and pods run on meanwhile.
+			Restart: supervise.Restart{Initial: 100 * time.Millisecond, Max: 10 * time.Second},
+		},
+	}
+}
+
+// logFile is a component's log on the node's volume, rotated by size.
+func logFile(component string) io.Writer {
+	return &lumberjack.Logger{Filename: filepath.Join(nodeapi.LogDir, component+".log"), MaxSize: 10, MaxBackups: 1}
+}
+
+// podGrace is how long pods may take to end when the node stops. Docker kills all that is left afterwards.
+const podGrace = 5 * time.Second
+
+// endPods asks every process that is left in the container to end, and waits until none is or podGrace is over.
+// Containers' processes are not children of this one, so there is no event for the end of the last.
+func endPods() {
+	if unix.Kill(-1, unix.SIGTERM) != nil {
+		return // there is none
+	}
+	deadline := time.Now().Add(podGrace)
+	for time.Now().Before(deadline) && unix.Kill(-1, 0) == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
+}

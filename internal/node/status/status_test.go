@@ -1,0 +1,146 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+func newTestBoard(out io.Writer) *Board {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return NewBoard(nodeapi.Config{Cluster: "c", Node: "n", Role: nodeapi.RoleServer}, map[string]string{"containerd": "v2"}, out,
+		func() time.Time { return at })
+}
+
+// lines renders the events of one run of the Kubernetes process.
+func lines(t *testing.T, events ...nodeapi.Event) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	for _, e := range events {
+		if err := json.NewEncoder(&b).Encode(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &b
+}
+
+func component(name string, state nodeapi.State) nodeapi.Event {
+	return nodeapi.Event{Kind: nodeapi.EventComponent, Component: &nodeapi.ComponentStatus{Name: name, State: state}}
+}
+
+func condition(name string, met bool) nodeapi.Event {
+	return nodeapi.Event{Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Met: met}}
+}
+
+func healthyRun() []nodeapi.Event {
+	return []nodeapi.Event{
+		component("kubelet", nodeapi.StateWaiting),
+		{Kind: nodeapi.EventHosted},
+		component("kubelet", nodeapi.StateReady),
+		condition(nodeapi.ConditionNode, true), condition(nodeapi.ConditionDNS, true),
+		condition(nodeapi.ConditionServiceAccount, true),
+	}
+}
+
+// TestReadyOnce follows a node through a start, the death of its Kubernetes process, and a second start.
+func TestReadyOnce(t *testing.T) {
+	var out bytes.Buffer
+	b := newTestBoard(&out)
+	b.Component(nodeapi.ComponentStatus{Name: "containerd", State: nodeapi.StateReady})
+
+	pipe, child := io.Pipe()
+	done := make(chan struct{})
+	go func() { b.Listen(pipe); close(done) }()
+	if _, err := io.Copy(child, lines(t, healthyRun()...)); err != nil {
+		t.Fatal(err)
+	}
+	// The pipe has no buffer: the last line was taken once another write is.
+	if _, err := io.WriteString(child, "not an event\n"); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.Snapshot(); !s.Ready || s.Components[0].Version != "v2" {
+		t.Fatalf("not ready: %+v", s)
+	}
+	_ = child.Close()
+	<-done
+	s := b.Snapshot()
+	if s.Ready {
+		t.Fatal("still ready without a Kubernetes process")
+	}
+	if c := s.Components[1]; c.State != nodeapi.StateFailed || c.LastError == "" {
+		t.Errorf("kubelet: %+v", c)
+	}
+	for _, c := range s.Conditions {
+		if c.Met || c.Message == "" {
+			t.Errorf("condition %+v", c)
+		}
+	}
+
+	again, child2 := io.Pipe()
+	go b.Listen(again)
+	if _, err := io.Copy(child2, lines(t, healthyRun()...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(child2, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	s = b.Snapshot()
+	if !s.Ready || s.Components[1].Restarts != 1 || s.Components[1].LastError == "" {
+		t.Errorf("after the restart: %+v", s)
+	}
+	if n := strings.Count(out.String(), `"kind":"ready"`); n != 2 {
+		t.Errorf("told %d times that it is ready", n)
+	}
+	for line := range strings.Lines(out.String()) {
+		if err := json.Unmarshal([]byte(line), &nodeapi.Event{}); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// TestNotReadyBeforeNamed keeps a node from being ready because the first component that reported is.
+func TestNotReadyBeforeNamed(t *testing.T) {
+	b := newTestBoard(io.Discard)
+	p := &Process{board: b, names: map[string]bool{}}
+	for _, e := range healthyRun() {
+		if e.Kind != nodeapi.EventHosted {
+			p.take(e)
+		}
+	}
+	if b.Snapshot().Ready {
+		t.Error("ready before the process has named its components")
+	}
+}
+
+func TestServe(t *testing.T) {
+	b := newTestBoard(io.Discard)
+	socket := filepath.Join(t.TempDir(), "s")
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(ctx, socket) }()
+	var got *nodeapi.Status
+	for deadline := time.Now().Add(10 * time.Second); got == nil; {
+		s, err := Read(t.Context(), socket)
+		if err != nil && time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		got = s
+	}
+	if got.Node != "n" || len(got.Conditions) != 4 {
+		t.Errorf("%+v", got)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if _, err := Read(t.Context(), socket); err == nil {
+		t.Error("answers after its end")
+	}
+}
