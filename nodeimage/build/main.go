@@ -3,6 +3,9 @@
 // See ../README.md for what the image promises.
 //
 //	go run ./nodeimage/build --arch amd64
+//
+// Where things are: programs.go and contents.go are the two tables of what is in the image; builder.go is the order
+// of the steps, each of which skips what is up to date.
 package main
 
 import (
@@ -14,8 +17,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // options are the command's flags.
@@ -33,7 +34,7 @@ func main() {
 	flag.StringVar(&o.version, "version", "devel", "version of Skiff that the image is labelled with")
 	flag.BoolVar(&o.best, "best", false, "compress as well as possible; slow, for releases")
 	flag.BoolVar(&o.refresh, "refresh", false, "look for newer Debian packages")
-	flag.StringVar(&o.dir, "dir", "nodeimage", "directory of the recipe, relative to the module's root")
+	flag.StringVar(&o.dir, "dir", "nodeimage", "directory of the recipe")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -44,43 +45,20 @@ func main() {
 	}
 }
 
-// run builds everything into dir/.cache/<arch> and packs it into dir/artifact/<arch>. Each step skips what
-// is up to date.
+// run builds everything into dir/.cache/<arch> and packs it into dir/artifact/<arch>.
 func run(ctx context.Context, o options) error {
-	if _, ok := machines[o.arch]; !ok {
-		return fmt.Errorf("no recipe for architecture %q: use amd64 or arm64", o.arch)
-	}
 	root, err := filepath.Abs(o.dir)
 	if err != nil {
 		return err
 	}
-	b := &builder{
-		options:  o,
-		machine:  machines[o.arch],
-		cache:    filepath.Join(root, ".cache", o.arch),
-		artifact: filepath.Join(root, "artifact", o.arch),
-		versions: map[string]string{},
+	b, err := newBuilder(o, root)
+	if err != nil {
+		return err
 	}
-	// Packages of the target go into the image; packages of this machine are tools.
-	b.packages = &packages{dir: filepath.Join(b.cache, "debian"), arch: o.arch, refresh: o.refresh}
-	b.tools = &packages{dir: filepath.Join(root, ".cache", runtime.GOARCH, "tools"), arch: runtime.GOARCH, refresh: o.refresh}
 	return b.build(ctx)
 }
 
-// machine holds what differs between architectures.
-type machine struct {
-	triplet string // Debian's name of the architecture, in library paths and compiler names
-}
-
-var machines = map[string]machine{
-	"amd64": {triplet: "x86_64-linux-gnu"},
-	"arm64": {triplet: "aarch64-linux-gnu"},
-}
-
-// level is the compression: quick while developing, because the archive is only read on this machine.
-func (o options) level() zstd.EncoderLevel {
-	if o.best {
-		return zstd.SpeedBestCompression
-	}
-	return zstd.SpeedFastest
+// progress tells of a step that takes long enough to be noticed. Steps that are up to date are silent.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "node image: "+format+"\n", args...)
 }

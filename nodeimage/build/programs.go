@@ -3,80 +3,147 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/buildflags"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// program is one that is compiled out of this module or the modules it requires.
+// kubernetesProgram is the one that also writes the seed.
+const kubernetesProgram = "skiff-kubernetes"
+
+// ours are the programs of this module, by name: where they are in the image. Their packages are cmd/<name>.
+var ours = map[string]string{
+	"skiff-node":      nodeapi.NodeBinary,
+	kubernetesProgram: nodeapi.KubernetesBinary,
+}
+
+// program is one that is compiled out of a module that ours requires.
 type program struct {
 	pkg    string
 	target string // path in the image
-	// module is where the program's version is read, "" for our own.
-	module string
-	tags   string
-	cgo    bool
-	// version sets the program's version variables, as the linker's -X flags.
-	version func(m module) []string
+	module string // whose version is the program's
+	tags   []string
+	// static is set if the program holds C code; it is linked with its C libraries inside.
+	static bool
+	// set names the variable that tells the program its version, "" for none.
+	set string
 }
 
-// kubernetesProgram is the one whose binary also writes the seed.
-const kubernetesProgram = "skiff-kubernetes"
+const (
+	containerdModule = "github.com/containerd/containerd/v2"
+	pluginsModule    = "github.com/containernetworking/plugins"
+)
 
-const skiffModule = "github.com/skiff-cluster/skiff"
-
-// programs by name. To add one, name its package here, and in the `tool` block of go.mod if it is not ours.
-var programs = map[string]program{
-	"skiff-node":      {pkg: skiffModule + "/cmd/skiff-node", target: "/usr/bin/skiff-node"},
-	kubernetesProgram: {pkg: skiffModule + "/cmd/skiff-kubernetes", target: "/usr/bin/skiff-kubernetes", module: "k8s.io/kubernetes", version: kubernetesVersion},
+// upstream are those programs, by name. To add one, name it here and its package in the tool block of go.mod.
+var upstream = map[string]program{
 	"containerd": {
-		pkg: "github.com/containerd/containerd/v2/cmd/containerd", target: "/usr/bin/containerd",
-		module: "github.com/containerd/containerd/v2", version: containerdVersion,
-		// Snapshotters that a node never uses.
-		tags: "no_btrfs,no_zfs,no_devmapper,no_aufs",
+		pkg: containerdModule + "/cmd/containerd", target: nodeapi.ContainerdBinary,
+		module: containerdModule, set: containerdModule + "/version.Version",
+		// Snapshotters, and an exporter of traces, that a node never uses.
+		tags: []string{"no_btrfs", "no_zfs", "no_devmapper", "no_aufs", "no_tracing"},
 	},
 	"containerd-shim-runc-v2": {
-		pkg: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2", target: "/usr/bin/containerd-shim-runc-v2",
-		module: "github.com/containerd/containerd/v2", version: containerdVersion,
+		pkg: containerdModule + "/cmd/containerd-shim-runc-v2", target: "/usr/bin/containerd-shim-runc-v2",
+		module: containerdModule, set: containerdModule + "/version.Version",
 	},
 	"runc": {
+		pkg: "github.com/opencontainers/runc", target: "/usr/bin/runc", module: "github.com/opencontainers/runc",
 		// libseccomp and the code that enters namespaces are C.
-		pkg: "github.com/opencontainers/runc", target: "/usr/bin/runc",
-		module: "github.com/opencontainers/runc", tags: "seccomp,urfave_cli_no_docs", cgo: true,
+		static: true,
+		tags:   []string{"seccomp", "runc_nocriu", "urfave_cli_no_docs", "netgo", "osusergo"},
 	},
 	"host-local": plugin("ipam/host-local"),
 	"ptp":        plugin("main/ptp"),
 	"portmap":    plugin("meta/portmap"),
 }
 
-func plugin(path string) program {
+func plugin(name string) program {
 	return program{
-		pkg:    "github.com/containernetworking/plugins/plugins/" + path,
-		target: "/opt/cni/bin/" + filepath.Base(path),
-		module: "github.com/containernetworking/plugins",
-		version: func(m module) []string {
-			return []string{"github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=" + m.Version}
-		},
+		pkg: pluginsModule + "/plugins/" + name, target: nodeapi.CNIBinDir + "/" + path.Base(name),
+		module: pluginsModule, set: pluginsModule + "/pkg/utils/buildversion.BuildVersion",
 	}
 }
 
-func containerdVersion(m module) []string {
-	return []string{"github.com/containerd/containerd/v2/version.Version=" + m.Version}
-}
-
-func kubernetesVersion(m module) []string {
-	return buildflags.Kubernetes(m.Version, m.Time, m.Sum)
-}
-
-// compilePrograms compiles every program and records its version.
-func (b *builder) compilePrograms(ctx context.Context, cc compiler) error {
-	for name, p := range programs {
-		if err := p.compile(ctx, filepath.Join(b.cache, "bin"), b.arch, &cc, b.version); err != nil {
+// compileUpstream compiles the programs that depend on nothing of ours. The Go command is only asked if something
+// that they are made of changed, so that a build with nothing to do takes no time.
+func (b *builder) compileUpstream(ctx context.Context, c compiler) error {
+	modules, err := fileDigest("go.sum")
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(upstream)) {
+		p := upstream[name]
+		m, err := buildflags.Lookup(ctx, p.module)
+		if err != nil {
+			return err
+		}
+		b.versions[name] = m.Version
+		env := b.goEnv()
+		inputs := []string{runtime.Version(), modules}
+		if p.static {
+			cgo, err := b.cgo(ctx, c)
+			if err != nil {
+				return err
+			}
+			env = append(env, cgo...)
+			inputs = append(inputs, c.version, b.versions["libseccomp"])
+		}
+		file := filepath.Join(b.bin(), name)
+		args := append(p.args(m), "-o", file, p.pkg)
+		inputs = append(append(inputs, args...), env...)
+		err = stamped(file, file+".made-of", strings.Join(inputs, "\n"), func() error {
+			progress("compiling %s %s for %s", name, m.Version, b.arch)
+			_, err := command(ctx, "", env, "go", args...)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("compile %s: %w", name, err)
 		}
 	}
 	b.versions["go"] = strings.TrimPrefix(runtime.Version(), "go")
 	return nil
+}
+
+// args are the arguments of `go build` up to the output.
+func (p program) args(m buildflags.ModuleInfo) []string {
+	var link []string
+	if p.set != "" {
+		link = buildflags.Set(p.set + "=" + m.Version)
+	}
+	if !p.static {
+		return buildflags.Args(p.tags, link...)
+	}
+	link = append(link, "-linkmode=external", "-extldflags=-static-pie")
+	return append(buildflags.Args(p.tags, link...), "-buildmode=pie")
+}
+
+// compileOurs compiles our own programs in one call. What changed is for the Go command to find out.
+func (b *builder) compileOurs(ctx context.Context) error {
+	link, err := buildflags.Kubernetes(b.kubernetes)
+	if err != nil {
+		return err
+	}
+	// Without the commit: the image must not change with every commit.
+	link = append(link, buildflags.Skiff(b.version, "")...)
+	args := append(buildflags.Args(nil, link...), "-o", b.bin()+"/")
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		args = append(args, buildflags.Module+"/cmd/"+name)
+	}
+	if _, err := command(ctx, "", b.goEnv(), "go", args...); err != nil {
+		return fmt.Errorf("compile skiff-node and %s: %w", kubernetesProgram, err)
+	}
+	b.versions["skiff"] = b.version
+	b.versions["kubernetes"] = b.kubernetes.Version
+	return nil
+}
+
+// goEnv is the environment of the Go command. The lowest level of each architecture is what every machine runs.
+func (b *builder) goEnv() []string {
+	return []string{"GOOS=linux", "GOARCH=" + b.arch, "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off", "CGO_ENABLED=0"}
 }

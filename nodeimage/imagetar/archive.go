@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 )
 
 // Config is how containers of an image run.
@@ -20,28 +19,6 @@ type Config struct {
 	Labels       map[string]string
 }
 
-// Layer is a layer written to a file of this machine.
-type Layer struct {
-	Path   string
-	Size   int64
-	Digest string // SHA-256 of the uncompressed tar stream, in hex
-}
-
-// WriteLayer writes a tree to a file.
-func WriteLayer(file string, tree *Tree) (Layer, error) {
-	out, err := os.Create(file)
-	if err != nil {
-		return Layer{}, err
-	}
-	defer out.Close()
-	hash := sha256.New()
-	size, err := tree.WriteTo(io.MultiWriter(out, hash))
-	if err != nil {
-		return Layer{}, err
-	}
-	return Layer{Path: file, Size: size, Digest: hex.EncodeToString(hash.Sum(nil))}, out.Close()
-}
-
 // Image is an image ready to be written. Make one with [New].
 type Image struct {
 	// ID is the SHA-256 of the configuration, in hex. The configuration names the layers by their digests,
@@ -52,62 +29,6 @@ type Image struct {
 	layers   []Layer
 	platform ociPlatform
 }
-
-// Media types and field names are those of the OCI image specification.
-type (
-	ociPlatform struct {
-		Architecture string `json:"architecture"`
-		OS           string `json:"os"`
-	}
-	ociDescriptor struct {
-		MediaType   string            `json:"mediaType"`
-		Digest      string            `json:"digest"`
-		Size        int64             `json:"size"`
-		Annotations map[string]string `json:"annotations,omitempty"`
-		Platform    *ociPlatform      `json:"platform,omitempty"`
-	}
-	ociManifest struct {
-		SchemaVersion int             `json:"schemaVersion"`
-		MediaType     string          `json:"mediaType"`
-		Config        ociDescriptor   `json:"config"`
-		Layers        []ociDescriptor `json:"layers"`
-	}
-	ociIndex struct {
-		SchemaVersion int             `json:"schemaVersion"`
-		MediaType     string          `json:"mediaType"`
-		Manifests     []ociDescriptor `json:"manifests"`
-	}
-	ociConfig struct {
-		Created string `json:"created"`
-		ociPlatform
-		Config ociRunConfig `json:"config"`
-		RootFS ociRootFS    `json:"rootfs"`
-		// History holds one entry per layer; engines show it and some refuse an image without.
-		History []ociHistory `json:"history"`
-	}
-	ociRunConfig struct {
-		Env        []string          `json:"Env,omitempty"`
-		Entrypoint []string          `json:"Entrypoint,omitempty"`
-		WorkingDir string            `json:"WorkingDir,omitempty"`
-		Labels     map[string]string `json:"Labels,omitempty"`
-		StopSignal string            `json:"StopSignal,omitempty"`
-	}
-	ociRootFS struct {
-		Type    string   `json:"type"`
-		DiffIDs []string `json:"diff_ids"`
-	}
-	ociHistory struct {
-		Created   string `json:"created"`
-		CreatedBy string `json:"created_by"`
-	}
-)
-
-const (
-	mediaTypeIndex    = "application/vnd.oci.image.index.v1+json"
-	mediaTypeManifest = "application/vnd.oci.image.manifest.v1+json"
-	mediaTypeConfig   = "application/vnd.oci.image.config.v1+json"
-	mediaTypeLayer    = "application/vnd.oci.image.layer.v1.tar"
-)
 
 // New makes an image of layers, lowest first.
 func New(config Config, layers ...Layer) (*Image, error) {
@@ -176,32 +97,48 @@ func (i *Image) WriteArchive(w io.Writer, ref string) (int64, error) {
 			continue
 		}
 		written[layer.Digest] = true
-		if err := (entry{typeflag: tar.TypeReg, mode: 0o644, source: layer.Path}).write(tw, blob(layer.Digest)); err != nil {
-			return counted.n, fmt.Errorf("write layer %s: %w", layer.Path, err)
+		if err := layer.write(tw); err != nil {
+			return counted.n, fmt.Errorf("write layer %s: %w", layer.Digest, err)
 		}
 	}
 	err = tw.Close()
 	return counted.n, err
 }
 
+// write writes the layer as a file of the archive. A file that changed since it was measured is an error.
+func (l Layer) write(tw *tar.Writer) error {
+	header := entry{typeflag: tar.TypeReg, mode: 0o644}.header(blob(l.Digest))
+	header.Size = l.Size
+	if err := tw.WriteHeader(header); err != nil {
+		return err
+	}
+	hash := sha256.New()
+	if _, err := l.tree.WriteTo(io.MultiWriter(tw, hash)); err != nil {
+		return err
+	}
+	if now := hex.EncodeToString(hash.Sum(nil)); now != l.Digest {
+		return fmt.Errorf("its files changed while the image was written: the digest is now %s", now)
+	}
+	return nil
+}
+
 func (i *Image) index(ref string) ([]byte, error) {
+	full, tag, err := names(ref)
+	if err != nil {
+		return nil, err
+	}
 	manifest := describe(mediaTypeManifest, i.manifest)
 	manifest.Platform = &i.platform
-	manifest.Annotations = map[string]string{"io.containerd.image.name": Normalize(ref), "org.opencontainers.image.ref.name": tag(ref)}
+	manifest.Annotations = map[string]string{"io.containerd.image.name": full, "org.opencontainers.image.ref.name": tag}
 	return json.Marshal(ociIndex{SchemaVersion: 2, MediaType: mediaTypeIndex, Manifests: []ociDescriptor{manifest}})
 }
 
 func (i *Image) dockerManifest(ref string) ([]byte, error) {
-	type item struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}
-	doc := item{Config: blob(i.ID), RepoTags: []string{ref}}
+	doc := dockerImage{Config: blob(i.ID), RepoTags: []string{ref}}
 	for _, layer := range i.layers {
 		doc.Layers = append(doc.Layers, blob(layer.Digest))
 	}
-	return json.Marshal([]item{doc})
+	return json.Marshal([]dockerImage{doc})
 }
 
 func describe(mediaType string, data []byte) ociDescriptor {

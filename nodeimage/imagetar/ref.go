@@ -1,24 +1,20 @@
 package imagetar
 
-import "strings"
+import (
+	"fmt"
 
-// Normalize completes an image's name as Docker does: "skiff-node:1" is "docker.io/library/skiff-node:1".
-func Normalize(ref string) string {
-	first, rest, found := strings.Cut(ref, "/")
-	switch {
-	case !found:
-		return "docker.io/library/" + ref
-	case strings.ContainsAny(first, ".:") || first == "localhost":
-		return first + "/" + rest
-	default:
-		return "docker.io/" + ref
-	}
-}
+	"github.com/distribution/reference"
+)
 
-func tag(ref string) string {
-	_, after, found := strings.Cut(ref[strings.LastIndex(ref, "/")+1:], ":")
-	if !found {
-		return "latest"
+// names returns an image's full name, as containerd stores it, and its tag.
+func names(ref string) (full, tag string, err error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", "", fmt.Errorf("image name %q: %w", ref, err)
 	}
-	return after
+	tagged, ok := reference.TagNameOnly(named).(reference.Tagged)
+	if !ok {
+		return "", "", fmt.Errorf("image name %q has a digest, want a tag", ref)
+	}
+	return reference.TagNameOnly(named).String(), tagged.Tag(), nil
 }

@@ -85,8 +85,12 @@ func (t *Tree) WriteTo(w io.Writer) (int64, error) {
 	return counted.n, err
 }
 
+func (e entry) header(name string) *tar.Header {
+	return &tar.Header{Typeflag: e.typeflag, Name: name, Mode: e.mode, Linkname: e.link, ModTime: Epoch, Format: tar.FormatPAX}
+}
+
 func (e entry) write(tw *tar.Writer, name string) error {
-	header := &tar.Header{Typeflag: e.typeflag, Name: name, Mode: e.mode, Linkname: e.link, ModTime: Epoch, Format: tar.FormatPAX}
+	header := e.header(name)
 	switch {
 	case e.typeflag == tar.TypeDir:
 		header.Name += "/"

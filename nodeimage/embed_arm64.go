@@ -1,0 +1,8 @@
+package nodeimage
+
+import "embed"
+
+// The pattern matches .keep too, so that a build without an image has something to embed.
+//
+//go:embed artifact/arm64/*
+var artifact embed.FS
