@@ -7,7 +7,11 @@
 //	Manager     all of them together
 package supervise
 
-import "context"
+import (
+	"context"
+	"os"
+	"time"
+)
 
 // Component is one supervised part of a node. Its life is the diagram at [nodeapi.State].
 type Component struct {
@@ -16,13 +20,16 @@ type Component struct {
 	// DependsOn names components of the same Manager that must be ready before this one starts.
 	DependsOn []string
 	Runner    Runner
-	// Ready waits until the component serves. If ctx ends first it returns what it was waiting for. nil:
-	// ready once it was started.
+	// Ready waits until the component serves. If ctx ends first it returns what it was waiting for; this is
+	// shown, and it is called again. Any other error fails the component. nil: ready once it was started.
 	Ready func(ctx context.Context) error
 	// Healthy is one probe of a component that was ready, run every few seconds. nil: healthy while it runs.
 	Healthy func(ctx context.Context) error
 	// Restart says what happens when the Runner ends without being asked to.
 	Restart Restart
+	// StopTime is how long the Runner may take to return once it was asked to; then nobody waits for it any
+	// longer. 0: for a Process what its Grace implies, 5 s for others.
+	StopTime time.Duration
 	// Version is reported in the status, "" if it has none of its own.
 	Version string
 }
@@ -33,9 +40,37 @@ type Runner interface {
 	Run(ctx context.Context, log *LogRing) error
 }
 
+// startReporter is a Runner whose start takes a while, can fail, and makes a process.
+type startReporter interface {
+	runReporting(ctx context.Context, log *LogRing, started func(pid int)) error
+}
+
+// slowStopper is a Runner that knows how long it may take to end.
+type slowStopper interface{ stopTime() time.Duration }
+
 // Func is a Runner that runs in this process. A component whose code cannot be run twice in one process
 // (most of upstream's: they register global metrics) needs a Restart with GiveUpAfter 1.
 type Func func(ctx context.Context) error
 
 // Run calls f.
 func (f Func) Run(ctx context.Context, _ *LogRing) error { return f(ctx) }
+
+// run runs r, and calls started with the process that hosts it once that is known.
+func run(ctx context.Context, r Runner, log *LogRing, started func(pid int)) error {
+	if reporter, ok := r.(startReporter); ok {
+		return reporter.runReporting(ctx, log, started)
+	}
+	started(os.Getpid())
+	return r.Run(ctx, log)
+}
+
+// defaultStopTime is how long a Runner in this process may take to return.
+const defaultStopTime = 5 * time.Second
+
+// stopTime is how long the component's Runner may take to return.
+func (c *Component) stopTime() time.Duration {
+	if slow, ok := c.Runner.(slowStopper); ok && c.StopTime <= 0 {
+		return slow.stopTime()
+	}
+	return orDefault(c.StopTime, defaultStopTime)
+}
