@@ -155,7 +155,7 @@ func checkData(item *yaml.Node) error {
 }
 
 var (
-	yamlLine  = regexp.MustCompile(`^(?:error converting YAML to JSON: )?yaml: (?:unmarshal errors:\n\s*)?(?:line (\d+): )?`)
+	yamlLine = regexp.MustCompile(`^(?:error converting YAML to JSON: )?yaml: (?:unmarshal errors:\n\s*)?(?:line (\d+): )?`)
 	// zeroBased are the messages of the parser, which counts lines from 0, as opposed to those of its scanner.
 	zeroBased = regexp.MustCompile(`^did not find expected ('-' indicator|key|',' or|node content|<)`)
 	jsonField = regexp.MustCompile(`json: cannot unmarshal (\w+) into Go struct field \w+\.([\w.-]+) of type ([\w.\[\]*]+)`)

@@ -146,7 +146,7 @@ func TestInvalid(t *testing.T) {
 		line          int
 	}{
 		{"syntax", "apiVersion: v1\nclusters:\n- name: a\n  cluster: {server: x\n", "it is not YAML", 4},
-		{"indentation", "kind: Config\nusers:\n- name: a\n user: b\n", "it is not YAML", 3},
+		{"indentation", "kind: Config\nusers:\n- name: a\n user: b\n", "it is not YAML", 4},
 		{"tab", "apiVersion: v1\n\tkind: Config\n", "it is not YAML", 2},
 		{"text", "hello\n", "not a mapping", 1},
 		{"section is no list", "kind: Config\nusers:\n  a: b\n", `"users" is not a list`, 3},

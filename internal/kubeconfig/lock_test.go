@@ -24,14 +24,14 @@ func TestMain(m *testing.M) {
 	}
 	f := Files{paths: []string{path}, patience: time.Minute}
 	id := os.Args[1]
-	for i := range 20 {
+	for i := range 10 {
 		e := entry
 		e.Name = fmt.Sprintf("skiff-%s-%d", id, i)
 		if _, err := f.Merge(e); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		if i < 19 {
+		if i < 9 {
 			if _, err := f.Remove(e.Name); err != nil {
 				fmt.Println(err)
 				os.Exit(1)
@@ -92,7 +92,7 @@ func checkOthersIn(t *testing.T, path string, processes, goroutines int) {
 	}
 	want := []string{"a"}
 	for i := range processes {
-		want = append(want, fmt.Sprintf("skiff-p%d-19", i))
+		want = append(want, fmt.Sprintf("skiff-p%d-9", i))
 	}
 	for i := range goroutines {
 		want = append(want, fmt.Sprint("skiff-g", i))
