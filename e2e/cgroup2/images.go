@@ -40,7 +40,7 @@ func buildPodImage(ctx context.Context, work, file string) error {
 	}
 	var tree imagetar.Tree
 	tree.File("/pod", program, 0o755)
-	layer, err := imagetar.WriteLayer(filepath.Join(work, "pod.layer"), &tree)
+	layer, err := imagetar.NewLayer(&tree)
 	if err != nil {
 		return err
 	}

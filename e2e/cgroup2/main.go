@@ -27,9 +27,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, parseFlags(), os.Stderr)
+	interrupted := ctx.Err() != nil
 	stop()
-	if err == nil {
+	switch {
+	case err == nil:
 		return
+	case interrupted:
+		os.Exit(130)
 	}
 	fmt.Fprintf(os.Stderr, "FAILED: %s\n", err)
 	var f *fault.Error

@@ -20,9 +20,15 @@ import (
 
 // packages are what the machine consists of, beside what every Debian has. AppArmor is there because Debian's
 // Docker recommends it: it confines containers on nearly every user's machine.
-var packages = []string{
-	"apparmor", "ca-certificates", "docker.io", "initramfs-tools", "iproute2", "kmod",
-	"linux-image-cloud-amd64", "systemd-sysv", "udev", "zstd",
+func (d debian) packages() []string {
+	list := []string{
+		"apparmor", "ca-certificates", "docker.io", "initramfs-tools", "iproute2", "kmod",
+		"linux-image-cloud-amd64", "systemd-sysv", "udev", "zstd",
+	}
+	if d.Suite != "bookworm" {
+		list = append(list, "docker-cli") // a package of its own since trixie
+	}
+	return list
 }
 
 //go:embed build-rootfs.sh rootfs
@@ -41,7 +47,7 @@ type debian struct {
 // key names the content: the same recipe and packages are built once.
 func (d debian) key() (string, error) {
 	hash := sha256.New()
-	fmt.Fprintln(hash, d.Suite, d.Mirror, packages)
+	fmt.Fprintln(hash, d.Suite, d.Mirror, d.packages())
 	err := fs.WalkDir(recipe, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -82,8 +88,19 @@ func (d debian) build(ctx context.Context, log io.Writer) (rootFS, error) {
 			Hint: "Read mmdebstrap's messages above. Without root it needs user namespaces:\n  sudo apt-get install uidmap    (and an entry for you in /etc/subuid)",
 		}
 	}
-	// Whatever else lies here was built from an older recipe.
+	d.removeOutdated()
 	return built, os.Rename(filepath.Join(work, "out"), dir)
+}
+
+// removeOutdated removes what older recipes made, best effort: it would never be used again, and it is large.
+func (d debian) removeOutdated() {
+	old, err := filepath.Glob(filepath.Join(d.Cache, d.Suite+"-*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range old {
+		_ = os.RemoveAll(dir)
+	}
 }
 
 func (d debian) runRecipe(ctx context.Context, work string, log io.Writer) error {
@@ -98,7 +115,7 @@ func (d debian) runRecipe(ctx context.Context, work string, log io.Writer) error
 	if err := os.Mkdir(out, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "sh", "../recipe/build-rootfs.sh", d.Suite, d.Mirror, strings.Join(packages, ","), "../recipe/rootfs")
+	cmd := exec.CommandContext(ctx, "sh", "../recipe/build-rootfs.sh", d.Suite, d.Mirror, strings.Join(d.packages(), ","), "../recipe/rootfs")
 	cmd.Dir = out
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	cmd.Stdout, cmd.Stderr = log, log
