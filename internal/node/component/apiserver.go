@@ -9,21 +9,19 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
-	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// APIServer serves the Kubernetes API on every address of the node.
+// APIServer serves the Kubernetes API.
 func APIServer(n *Node) supervise.Component {
-	url := fmt.Sprintf("https://127.0.0.1:%d/readyz", nodeapi.APIServerPort)
 	return supervise.Component{
 		Name:      NameAPIServer,
 		Version:   kubernetesVersion(),
 		DependsOn: []string{NameEtcd},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			return RunAPIServer(ctx, APIServerArgs(n))
+			return runAPIServer(ctx, APIServerArgs(n))
 		}),
-		Ready:   awaitHTTP(url + "?verbose"),
-		Healthy: probeHTTP(fmt.Sprintf("https://127.0.0.1:%d/livez?verbose", nodeapi.APIServerPort)),
+		Ready:   awaitHTTP(n.APIServerURL() + "/readyz?verbose"),
+		Healthy: probeHTTP(n.APIServerURL() + "/livez?verbose"),
 		Restart: once,
 	}
 }
@@ -32,9 +30,9 @@ func APIServer(n *Node) supervise.Component {
 func APIServerArgs(n *Node) []string {
 	return []string{
 		"--advertise-address=" + n.IP().String(),
-		"--bind-address=0.0.0.0",
-		fmt.Sprintf("--secure-port=%d", nodeapi.APIServerPort),
-		"--etcd-servers=unix://" + nodeapi.EtcdSocket,
+		"--bind-address=" + n.APIServer.Addr().String(),
+		fmt.Sprintf("--secure-port=%d", n.APIServer.Port()),
+		"--etcd-servers=unix://" + n.EtcdSocket,
 		"--tls-cert-file=" + n.PKI("apiserver.crt"),
 		"--tls-private-key-file=" + n.PKI("apiserver.key"),
 		"--client-ca-file=" + n.PKI("ca.crt"),
@@ -61,8 +59,7 @@ func APIServerArgs(n *Node) []string {
 	}
 }
 
-// RunAPIServer runs the API server until ctx ends.
-func RunAPIServer(ctx context.Context, args []string) error {
+func runAPIServer(ctx context.Context, args []string) error {
 	s := options.NewServerRunOptions()
 	fss := s.Flags()
 	if err := parse(NameAPIServer, fss.FlagSets, args); err != nil {

@@ -39,15 +39,44 @@ type Node struct {
 	IPs []netip.Addr
 	// MTU is that of the node's interface; Docker's networks may have less than 1500.
 	MTU int
+	Place
+}
+
+// Place is where the components keep their files and listen, as far as it is not the same everywhere: the
+// image build runs etcd, the API server and the controller manager once on its own host, to make the seed.
+type Place struct {
+	// PKIDir holds the node's keys and certificates.
+	PKIDir string
 	// KubeconfigDir holds the components' kubeconfig files, derived anew at every start.
 	KubeconfigDir string
+	// EtcdDir holds the datastore, and EtcdSocket is where it is served.
+	EtcdDir, EtcdSocket string
+	// APIServer is where the API server listens. It is reached on the loopback in any case.
+	APIServer netip.AddrPort
+	// ControllerManagerPort is a port on the loopback.
+	ControllerManagerPort uint16
+}
+
+// NodePlace is the Place of the components inside a node.
+func NodePlace() Place {
+	return Place{
+		PKIDir:                nodeapi.PKIDir,
+		KubeconfigDir:         filepath.Dir(nodeapi.AdminKubeconfigPath),
+		EtcdDir:               nodeapi.EtcdDir,
+		EtcdSocket:            nodeapi.EtcdSocket,
+		APIServer:             netip.AddrPortFrom(netip.IPv4Unspecified(), nodeapi.APIServerPort),
+		ControllerManagerPort: nodeapi.ControllerManagerPort,
+	}
 }
 
 // IP is the node's primary address.
 func (n *Node) IP() netip.Addr { return n.IPs[0] }
 
 // PKI returns the path of a file in the node's PKI directory.
-func (n *Node) PKI(name string) string { return filepath.Join(nodeapi.PKIDir, name) }
+func (n *Node) PKI(name string) string { return filepath.Join(n.PKIDir, name) }
+
+// APIServerURL is how the components of this node reach its API server.
+func (n *Node) APIServerURL() string { return fmt.Sprintf("https://127.0.0.1:%d", n.APIServer.Port()) }
 
 // Kubeconfig returns the path of the kubeconfig of a user: "admin", "kubelet", a component's name.
 func (n *Node) Kubeconfig(user string) string {

@@ -8,12 +8,11 @@ import (
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
-	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // ControllerManager runs upstream's controllers.
 func ControllerManager(n *Node) supervise.Component {
-	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", nodeapi.ControllerManagerPort)
+	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", n.ControllerManagerPort)
 	return supervise.Component{
 		Name:      NameControllerManager,
 		Version:   kubernetesVersion(),
@@ -32,7 +31,7 @@ func ControllerManagerArgs(n *Node) []string {
 	kubeconfig := n.Kubeconfig(NameControllerManager)
 	return []string{
 		"--bind-address=127.0.0.1",
-		fmt.Sprintf("--secure-port=%d", nodeapi.ControllerManagerPort),
+		fmt.Sprintf("--secure-port=%d", n.ControllerManagerPort),
 		"--tls-cert-file=" + n.PKI("kube-controller-manager.crt"),
 		"--tls-private-key-file=" + n.PKI("kube-controller-manager.key"),
 		"--kubeconfig=" + kubeconfig,

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
-	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // EtcdConfig is the datastore's configuration as far as it differs between a node and the image build.
@@ -121,6 +120,6 @@ var etcdVersion = moduleVersion("go.etcd.io/etcd/server/v3")
 // EtcdFor is the configuration of the datastore of a server node.
 func EtcdFor(n *Node, log zapcore.WriteSyncer) EtcdConfig {
 	return EtcdConfig{
-		Name: n.Node, Dir: nodeapi.EtcdDir, Socket: nodeapi.EtcdSocket, NoSync: n.Ephemeral, Log: log,
+		Name: n.Node, Dir: n.EtcdDir, Socket: n.EtcdSocket, NoSync: n.Ephemeral, Log: log,
 	}
 }

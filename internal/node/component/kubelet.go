@@ -39,7 +39,7 @@ func KubeletArgs(n *Node) []string {
 		"--hostname-override=" + n.Node,
 		"--node-ip=" + join(n.IPs),
 		"--root-dir=" + nodeapi.KubeletRootDir,
-		"--cert-dir=" + nodeapi.PKIDir,
+		"--cert-dir=" + n.PKIDir,
 	}
 }
 

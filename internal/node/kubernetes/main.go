@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
@@ -25,7 +24,9 @@ func Main(args []string) int {
 	var err error
 	switch {
 	case len(args) == 0:
-		err = run(ctx)
+		if err = run(ctx); ctx.Err() != nil {
+			err = nil // it was asked to stop
+		}
 	case args[0] == "seed" && len(args) == 3 && args[1] == "--out":
 		err = writeSeed(ctx, args[2])
 	case args[0] == "version" && len(args) == 1:
@@ -36,7 +37,7 @@ func Main(args []string) int {
 			"       skiff-kubernetes version           print the components' versions as JSON")
 		return 2
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "skiff-kubernetes:", err)
 		return 1
 	}
@@ -68,9 +69,6 @@ func run(ctx context.Context) error {
 	return host(ctx, node, events)
 }
 
-// kubeconfigDir is where the components' kubeconfig files are written.
-var kubeconfigDir = filepath.Dir(nodeapi.AdminKubeconfigPath)
-
 // kubeconfigUsers maps each kubeconfig to the name of the client certificate in the PKI directory.
 var kubeconfigUsers = map[string]string{
 	"admin":                         "admin",
@@ -82,7 +80,7 @@ var kubeconfigUsers = map[string]string{
 
 // writeKubeconfigs derives the kubeconfig of each user of this process from its certificate.
 func writeKubeconfigs(n *component.Node) error {
-	if err := os.MkdirAll(kubeconfigDir, 0o700); err != nil {
+	if err := os.MkdirAll(n.KubeconfigDir, 0o700); err != nil {
 		return err
 	}
 	for user, cert := range kubeconfigUsers {
@@ -94,14 +92,14 @@ kind: Config
 current-context: default
 clusters:
 - name: default
-  cluster: {server: "https://127.0.0.1:%d", certificate-authority: %q}
+  cluster: {server: %q, certificate-authority: %q}
 users:
 - name: default
   user: {client-certificate: %q, client-key: %q}
 contexts:
 - name: default
   context: {cluster: default, user: default}
-`, nodeapi.APIServerPort, n.PKI("ca.crt"), n.PKI(cert+".crt"), n.PKI(cert+".key"))
+`, n.APIServerURL(), n.PKI("ca.crt"), n.PKI(cert+".crt"), n.PKI(cert+".key"))
 		if err := os.WriteFile(n.Kubeconfig(user), []byte(text), 0o600); err != nil {
 			return err
 		}
