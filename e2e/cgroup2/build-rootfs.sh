@@ -23,6 +23,7 @@ OWN=$own fakeroot sh -euc '
 	wants=root/etc/systemd/system/multi-user.target.wants
 	ln -s ../skiff-scenario.service "$wants/skiff-scenario.service"
 	rm -f root/etc/systemd/system/timers.target.wants/*
+	find root ! -type l ! -perm -u+r -exec chmod u+r {} +
 	echo skiff-cgroup2 >root/etc/hostname
 	echo "127.0.0.1 localhost skiff-cgroup2" >root/etc/hosts
 	mkfs.ext4 -q -F -L skiff-root -m 0 -E lazy_itable_init=1,lazy_journal_init=1 -d root root.img 16G

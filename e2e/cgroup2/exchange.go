@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // outboxSize is the room for the machine's results; the file is sparse.
@@ -57,9 +56,9 @@ func addFile(tw *tar.Writer, name, source string) error {
 type report struct {
 	Facts map[string]string `json:"facts"`
 	Steps []struct {
-		Name    string        `json:"name"`
-		Took    time.Duration `json:"took"`
-		Failure string        `json:"failure,omitempty"`
+		Name    string  `json:"name"`
+		Seconds float64 `json:"seconds"`
+		Failure string  `json:"failure,omitempty"`
 	} `json:"steps"`
 	// Complete is set when the last step was reached.
 	Complete bool `json:"complete"`

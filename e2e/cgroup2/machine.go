@@ -28,7 +28,7 @@ type machine struct {
 
 // args is the command line for qemu. The machine has no network card: whatever it needs it must have brought.
 func (m machine) args() []string {
-	kernel := "root=LABEL=skiff-root rw console=ttyS0 loglevel=4 panic=-1 mitigations=off " +
+	kernel := "root=LABEL=skiff-root rw console=ttyS0 TERM=dumb loglevel=4 panic=-1 mitigations=off " +
 		"systemd.unified_cgroup_hierarchy=1 systemd.mask=getty.target module_blacklist=kvm_amd,kvm_intel"
 	cpu := "max"
 	if m.Accel == "tcg" {

@@ -59,7 +59,7 @@ func parseFlags() options {
 	var o options
 	flag.StringVar(&o.skiff, "skiff", "bin/skiff", "the `program` to test, for linux/amd64")
 	flag.BoolVar(&o.engineOnly, "engine-only", false, "stop after checking the machine and its Docker")
-	flag.StringVar(&o.artifacts, "artifacts", "e2e/artifacts/cgroup2", "`directory` for the report and the logs")
+	flag.StringVar(&o.artifacts, "artifacts", "e2e/artifacts", "`directory` for the report and the logs; they go to cgroup2 in it")
 	flag.DurationVar(&o.timeout, "timeout", 45*time.Minute, "how long the machine may run")
 	flag.StringVar(&o.debian.Suite, "suite", "bookworm", "`release` of Debian")
 	flag.StringVar(&o.debian.Mirror, "mirror", "http://deb.debian.org/debian", "`URL` of Debian's packages")
@@ -68,6 +68,7 @@ func parseFlags() options {
 	flag.IntVar(&o.cpus, "cpus", 2, "processors of the machine")
 	flag.IntVar(&o.memory, "memory", 5120, "memory of the machine, in `MiB`")
 	flag.Parse()
+	o.artifacts = filepath.Join(o.artifacts, "cgroup2")
 	return o
 }
 

@@ -70,7 +70,7 @@ func (d debian) build(ctx context.Context, log io.Writer) (rootFS, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return built, nil
 	}
-	if err := checkTools(buildTools); err != nil {
+	if err := checkTools(buildTools(os.Geteuid() == 0)); err != nil {
 		return rootFS{}, err
 	}
 	if err := os.MkdirAll(d.Cache, 0o755); err != nil {
@@ -85,7 +85,7 @@ func (d debian) build(ctx context.Context, log io.Writer) (rootFS, error) {
 	if err := d.runRecipe(ctx, work, log); err != nil {
 		return rootFS{}, &fault.Error{
 			Code: fault.Internal, Summary: "the Debian of the machine could not be built", Cause: err,
-			Hint: "Read mmdebstrap's messages above. Without root it needs user namespaces:\n  sudo apt-get install uidmap    (and an entry for you in /etc/subuid)",
+			Hint: "Read the messages above; -mirror chooses another source of packages.",
 		}
 	}
 	d.removeOutdated()

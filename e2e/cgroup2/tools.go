@@ -17,15 +17,22 @@ import (
 // tool is a program or file of this machine, with the Debian package that has it.
 type tool struct{ name, pkg string }
 
-var (
-	runTools   = []tool{{"qemu-system-x86_64", "qemu-system-x86"}, {"go", "golang"}}
-	buildTools = []tool{
+// runTools are needed for every run.
+var runTools = []tool{{"qemu-system-x86_64", "qemu-system-x86"}, {"go", "golang"}}
+
+// buildTools are needed to build the root file system.
+func buildTools(isRoot bool) []tool {
+	tools := []tool{
 		{"mmdebstrap", "mmdebstrap"},
 		{"fakeroot", "fakeroot"},
 		{"mkfs.ext4", "e2fsprogs"},
 		{"/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"},
 	}
-)
+	if !isRoot {
+		tools = append(tools, tool{"fakechroot", "fakechroot"})
+	}
+	return tools
+}
 
 // checkTools returns an error that names every tool that is missing, and how to install them.
 func checkTools(tools []tool) error {

@@ -56,9 +56,9 @@ type scenario struct {
 }
 
 type outcome struct {
-	Name    string        `json:"name"`
-	Took    time.Duration `json:"took"`
-	Failure string        `json:"failure,omitempty"`
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Failure string  `json:"failure,omitempty"`
 }
 
 // step is one obligation, as a sentence, and how it is checked. Emulation is slow, so limits are generous.
@@ -76,12 +76,13 @@ func (s *scenario) play(ctx context.Context, steps []step) {
 		limited, cancel := context.WithTimeout(ctx, step.limit)
 		err := step.check(limited, s)
 		cancel()
-		result := outcome{Name: step.name, Took: time.Since(started)}
+		took := time.Since(started)
+		result := outcome{Name: step.name, Seconds: took.Seconds()}
 		if err != nil {
 			result.Failure = err.Error()
-			fmt.Printf("-- FAILED after %s: %s\n", result.Took.Round(time.Second), err)
+			fmt.Printf("-- FAILED after %s: %s\n", took.Round(time.Second), err)
 		} else {
-			fmt.Printf("-- ok, %s\n", result.Took.Round(100*time.Millisecond))
+			fmt.Printf("-- ok, %s\n", took.Round(100*time.Millisecond))
 		}
 		s.Steps = append(s.Steps, result)
 		if err != nil {
