@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// dRuns is how many containers d takes.
+const dRuns = 10
+
+// runLabel is on every container of ours.
+const runLabel = "dev.skiff.bench"
+
+// measureD measures d: how long `docker run -d --network none` of a scratch container takes. Its median is the
+// unit in which figures of different machines can be compared.
+func (b *bench) measureD(ctx context.Context) (sample, error) {
+	var s sample
+	for range dRuns {
+		r, err := command(ctx, nil, "docker", "run", "-d", "--network", "none", "--label", runLabel+"="+b.id, b.workload.ref, "wait")
+		if err != nil {
+			return nil, err
+		}
+		s = append(s, r.wall().Seconds())
+		if err := b.removeContainer(ctx, strings.TrimSpace(string(r.stdout))); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (b *bench) removeContainer(ctx context.Context, id string) error {
+	if err := b.engine.ContainerRemove(ctx, id, container.RemoveOptions{Force: true}); err != nil {
+		return fmt.Errorf("remove container %s: %w", id, err)
+	}
+	return nil
+}
+
+// removeContainers removes those that an interruption left.
+func (b *bench) removeContainers(ctx context.Context) error {
+	list, err := b.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+b.id))})
+	if err != nil {
+		return fmt.Errorf("list containers: %w", err)
+	}
+	var errs []error
+	for _, c := range list {
+		errs = append(errs, b.removeContainer(ctx, c.ID))
+	}
+	return errors.Join(errs...)
+}
