@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -100,15 +101,7 @@ const cleanUpTimeout = 2 * time.Minute
 func (b *bench) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanUpTimeout)
 	defer cancel()
-	var errs []error
-	for len(b.clusters) > 0 {
-		c := b.clusters[len(b.clusters)-1]
-		if _, err := b.delete(ctx, c); err != nil {
-			errs = append(errs, err)
-			b.forget(c)
-		}
-	}
-	errs = append(errs, b.removeContainers(ctx))
+	errs := []error{b.removeClusters(ctx), b.removeContainers(ctx)}
 	if b.bringsNodeImage {
 		b.images = append(b.images, b.products[0].nodeImage)
 	}
@@ -117,6 +110,17 @@ func (b *bench) cleanUp(ctx context.Context) error {
 	}
 	if b.dir != "" {
 		errs = append(errs, os.RemoveAll(b.dir))
+	}
+	return errors.Join(errs...)
+}
+
+// removeClusters removes those that a failure or an interruption left.
+func (b *bench) removeClusters(ctx context.Context) error {
+	var errs []error
+	for _, c := range slices.Clone(b.clusters) {
+		if _, err := b.delete(ctx, c); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

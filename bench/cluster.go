@@ -63,7 +63,7 @@ func (b *bench) with(ctx context.Context, p *product, work func(*cluster) error)
 		return err
 	}
 	if err := work(c); err != nil {
-		return err // the cluster is removed at the end of the run
+		return err // whoever called the part removes the cluster
 	}
 	_, err := b.delete(ctx, c)
 	return err

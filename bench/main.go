@@ -87,6 +87,8 @@ func parse(args []string) (options, error) {
 		err = errors.New("-n must be at least 1")
 	case runtime.GOOS != "linux":
 		err = errors.New("this measures Docker on the same Linux kernel: run it there")
+	case only != "" && o.update:
+		err = errors.New("-update writes a whole result: leave out -only")
 	default:
 		if o.only, err = regexp.Compile(only); err != nil {
 			err = fmt.Errorf("-only: %w", err)
@@ -101,7 +103,13 @@ func measure(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.cleanUp(context.WithoutCancel(ctx))) }()
+	defer func() {
+		left := b.cleanUp(context.WithoutCancel(ctx))
+		if left != nil {
+			b.say("something is left behind: %v", left)
+		}
+		err = errors.Join(err, left)
+	}()
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}

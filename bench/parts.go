@@ -52,6 +52,10 @@ func (b *bench) measureAll(ctx context.Context) error {
 			if err != nil {
 				b.say("%s: %s FAILED: %v", p.Name, part.name, err)
 				errs = append(errs, fmt.Errorf("%s: %s: %w", p.Name, part.name, err))
+				// What it left would be measured with the next part.
+				if err := b.removeClusters(ctx); err != nil {
+					return errors.Join(append(errs, err)...)
+				}
 			}
 		}
 	}
@@ -59,6 +63,10 @@ func (b *bench) measureAll(ctx context.Context) error {
 	after, err := b.measureD(ctx)
 	if err != nil {
 		return err
+	}
+	if len(errs) > 0 && b.update {
+		b.say("the documentation stays as it is, because something is missing")
+		b.update = false
 	}
 	return errors.Join(append(errs, b.publish(after))...)
 }

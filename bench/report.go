@@ -102,15 +102,17 @@ func (r report) legend() []string {
 }
 
 // method says what is not plain from the titles.
-var method = []string{
-	"d is the median of ten `docker run -d --network none` of a scratch container, taken before everything else in the same run.",
-	"CPU time of a create: what the node's cgroup used until the command returned, plus the command with its children, plus " +
-		"dockerd, containerd, their shims and helpers. The whole machine's figure is all processors' busy time during the command less " +
-		"the rate of three seconds before; it holds the kernel's work too, and whatever else the machine did.",
-	"The app's time includes the create and the load of its image; its end is the moment at which a pod resolved the Service's " +
-		"name and got an answer from it.",
-	"Memory is the node container's without inactive page cache, as `docker stats` shows it; CPU is the node's over a minute; " +
-		"both on a cluster that was left alone for half a minute.",
+func (o options) method() []string {
+	return []string{
+		"d is the median of ten `docker run -d --network none` of a scratch container, taken before everything else in the same run.",
+		"CPU time of a create: what the node's cgroup used until the command returned, plus the command with its children, plus " +
+			"dockerd, containerd, their shims and helpers. The whole machine's figure is all processors' busy time during the command less " +
+			"the rate of three seconds before; it holds the kernel's work too, and whatever else the machine did.",
+		"The app's time includes the create and the load of its image; its end is the moment at which a pod resolved the Service's " +
+			"name and got an answer from it.",
+		"Memory is the node container's without inactive page cache, as `docker stats` shows it; CPU is the node's " +
+			fmt.Sprintf("over %v; both on a cluster that was left alone for %v before.", o.window, o.settle),
+	}
 }
 
 // publish prints the result and writes it where the options say.
@@ -119,7 +121,7 @@ func (b *bench) publish(after sample) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n\n%s\n\n%s\n", strings.Join(r.legend(), "\n"), plainTable(r.rows()), strings.Join(method, "\n"))
+	fmt.Printf("%s\n\n%s\n\n%s\n", strings.Join(r.legend(), "\n"), plainTable(r.rows()), strings.Join(b.method(), "\n"))
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -136,6 +138,6 @@ func (b *bench) publish(after sample) error {
 	if err := os.WriteFile(filepath.Join(b.docs, "benchmarks.json"), data, 0o644); err != nil {
 		return err
 	}
-	text := bullets(r.legend()) + "\n" + markdownTable(r.rows()) + "\n" + bullets(method)
+	text := bullets(r.legend()) + "\n" + markdownTable(r.rows()) + "\n" + bullets(b.method())
 	return updateDocument(filepath.Join(b.docs, "benchmarks.md"), "result", text)
 }

@@ -20,13 +20,18 @@ const runLabel = "dev.skiff.bench"
 // unit in which figures of different machines can be compared.
 func (b *bench) measureD(ctx context.Context) (sample, error) {
 	var s sample
+	// A run that was interrupted could leave a container that the engine makes a moment later.
+	whole := context.WithoutCancel(ctx)
 	for range dRuns {
-		r, err := command(ctx, nil, "docker", "run", "-d", "--network", "none", "--label", runLabel+"="+b.id, b.workload.ref, "wait")
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		r, err := command(whole, nil, "docker", "run", "-d", "--network", "none", "--label", runLabel+"="+b.id, b.workload.ref, "wait")
 		if err != nil {
 			return nil, err
 		}
 		s = append(s, r.wall().Seconds())
-		if err := b.removeContainer(ctx, strings.TrimSpace(string(r.stdout))); err != nil {
+		if err := b.removeContainer(whole, strings.TrimSpace(string(r.stdout))); err != nil {
 			return nil, err
 		}
 	}
@@ -40,7 +45,7 @@ func (b *bench) removeContainer(ctx context.Context, id string) error {
 	return nil
 }
 
-// removeContainers removes those that an interruption left.
+// removeContainers removes those that a failure left.
 func (b *bench) removeContainers(ctx context.Context) error {
 	list, err := b.engine.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+b.id))})
 	if err != nil {
