@@ -3,8 +3,10 @@
 // client nor the terminal: engines are behind [Engine], words are in package ui.
 //
 // Where things are: model.go is what others see of a cluster, engine.go what is needed of a container engine,
-// observe.go makes the one out of the other, plan.go and execute.go change it, contract.go decides when a
-// cluster is ready, node.go is a node's container with its capabilities.
+// observe.go makes the one out of the other, validate.go and choose.go decide for plan.go, create.go says what
+// each step does and execute.go does them, rollback.go undoes, contract.go and readyz.go decide when a cluster is
+// ready, node.go is a node's container with its capabilities. What else can be done with a cluster has a file of
+// that name.
 package cluster
 
 import (
@@ -31,9 +33,9 @@ type Spec struct {
 
 // CreateOptions say how far a creation goes.
 type CreateOptions struct {
-	// Wait is how long the cluster may take to become ready, from the start of its nodes.
+	// Wait is how long the cluster may take to become ready, from the start of its nodes; 0 means two minutes.
 	Wait time.Duration
-	// Retain keeps what was made if the cluster does not become ready.
+	// Retain keeps what was made if the creation fails.
 	Retain bool
 }
 

@@ -43,6 +43,7 @@ type Kind string
 
 const (
 	KindImage      Kind = "image"      // load the node image into Docker
+	KindCerts      Kind = "certs"      // make the cluster's certificates
 	KindNetwork    Kind = "network"    // create the cluster's network
 	KindVolume     Kind = "volume"     // create a node's volume
 	KindNode       Kind = "node"       // create and start a node; Subject is its name

@@ -53,6 +53,8 @@ const (
 	LabelRole = "dev.skiff.role"
 	// LabelAPIPort holds the host port of the API endpoint, on the container that publishes it.
 	LabelAPIPort = "dev.skiff.api-port"
+	// LabelAPIAddress holds the host address of the API endpoint, on the container that publishes it.
+	LabelAPIAddress = "dev.skiff.api-address"
 	// LabelKubernetes holds the Kubernetes version ("v1.37.2"), on the image and on containers.
 	LabelKubernetes = "dev.skiff.kubernetes"
 	// LabelVersion holds the version of Skiff that made the object, on the image and on all objects.
@@ -62,6 +64,9 @@ const (
 	LabelContract = "dev.skiff.node-contract"
 	// LabelEphemeral is "true" on containers whose datastore does not fsync.
 	LabelEphemeral = "dev.skiff.ephemeral"
+	// LabelCreation is the same random value on all objects of one run of `skiff create`, so that it never
+	// removes what another run made.
+	LabelCreation = "dev.skiff.creation"
 )
 
 // ContractVersion names the shape of this package as seen from the other side.

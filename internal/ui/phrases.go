@@ -16,6 +16,11 @@ var phrases = map[event.Kind]phrase{
 		failed: "Loading the node image failed", skipped: "Node image is in Docker already",
 		undone: "Removed the node image",
 	},
+	event.KindCerts: {
+		doing: "Making certificates", done: "Made certificates",
+		failed: "Making certificates failed", skipped: "Certificates are there already",
+		undone: "Dropped certificates",
+	},
 	event.KindNetwork: {
 		doing: "Creating network %", done: "Created network %",
 		failed: "Creating network % failed", skipped: "Network % exists already",

@@ -1,0 +1,272 @@
+package cluster
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// awaitNode follows what a node says of itself until its part of the readiness contract is met.
+func (c *creation) awaitNode(ctx context.Context, n plannedNode) error {
+	c.mu.Lock()
+	stream, deadline := c.streams[n.name], c.deadline
+	c.mu.Unlock()
+	waiting, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	// Closing is what ends a read that waits.
+	closed := make(chan error, 1)
+	stop := context.AfterFunc(waiting, func() { closed <- stream.Close() })
+	w := &watch{node: n.name, step: "start/" + n.name, emit: c.service.emit}
+	err := w.follow(stream)
+	if stop() {
+		closed <- stream.Close()
+	}
+	closeErr := <-closed
+	switch {
+	case err == nil:
+		return closeErr
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case waiting.Err() != nil:
+		return c.notReady(ctx, w)
+	}
+	return c.nodeFailed(ctx, w, err)
+}
+
+// watch is what a node has said of itself so far.
+type watch struct {
+	node, step string
+	emit       func(event.Event)
+	// components and conditions are in the order in which they were first heard of.
+	components []nodeapi.ComponentStatus
+	conditions []nodeapi.Condition
+}
+
+// fatal is the end of a node that it announced itself.
+type fatal struct{ message string }
+
+func (f fatal) Error() string { return f.message }
+
+// errSilent is the end of a node's output before it was ready.
+var errSilent = errors.New("it ended")
+
+// follow reads events until the node is ready; every other end is an error.
+func (w *watch) follow(r io.Reader) error {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := readLine(lines)
+		if e, ok := parseEvent(line); ok {
+			if over, err := w.apply(e); over {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return errSilent
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// maxLine is more than an event can have: its log lines are few and cut.
+const maxLine = 1 << 20
+
+// readLine reads to the end of a line. Of one that is longer than any event only the end is left, which parses
+// as nothing.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if len(line)+len(part) > maxLine {
+			line = line[:0]
+		}
+		line = append(line, part...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
+}
+
+// parseEvent reads a line of a node's output; whatever else is printed there is no event.
+func parseEvent(line []byte) (nodeapi.Event, bool) {
+	line = bytes.TrimSpace(line)
+	if len(line) == 0 || line[0] != '{' {
+		return nodeapi.Event{}, false
+	}
+	var e nodeapi.Event
+	if json.Unmarshal(line, &e) != nil || e.Kind == "" {
+		return nodeapi.Event{}, false
+	}
+	return e, true
+}
+
+// apply takes an event in, tells of it, and says if the waiting is over. Kinds that a newer node may send are
+// ignored.
+func (w *watch) apply(e nodeapi.Event) (over bool, err error) {
+	switch {
+	case e.Kind == nodeapi.EventReady:
+		return true, nil
+	case e.Kind == nodeapi.EventFatal:
+		return true, fatal{e.Message}
+	case e.Kind == nodeapi.EventComponent && e.Component != nil:
+		w.component(e.Time, *e.Component)
+		if e.Component.State == nodeapi.StateGivenUp {
+			return true, fatal{e.Component.Name + " does not start"}
+		}
+	case e.Kind == nodeapi.EventCondition && e.Condition != nil:
+		w.condition(e.Time, *e.Condition)
+	}
+	return false, nil
+}
+
+func (w *watch) component(at time.Time, c nodeapi.ComponentStatus) {
+	i := slices.IndexFunc(w.components, func(o nodeapi.ComponentStatus) bool { return o.Name == c.Name })
+	if i < 0 {
+		w.components = append(w.components, c)
+	} else {
+		w.components[i] = c
+	}
+	out := event.Event{Time: at, ID: w.step + "/" + c.Name, Parent: w.step, Kind: event.KindComponent, Subject: c.Name}
+	switch c.State {
+	case nodeapi.StateStarting:
+		out.State = event.Started
+	case nodeapi.StateReady:
+		out.State = event.Done
+	case nodeapi.StateFailed, nodeapi.StateGivenUp:
+		out.State, out.Err = event.Failed, errors.New(orElse(c.LastError, "it ended"))
+	case nodeapi.StateUnhealthy, nodeapi.StateBackoff:
+		out.State, out.Detail = event.Progress, orElse(c.LastError, string(c.State))
+	default:
+		return // it waits, and what it waits for is told
+	}
+	w.emit(out)
+	ready := 0
+	for _, o := range w.components {
+		if o.State == nodeapi.StateReady {
+			ready++
+		}
+	}
+	w.emit(event.Event{Time: at, ID: w.step, Kind: event.KindStart, State: event.Progress, Subject: w.node,
+		Done: int64(ready), Total: int64(len(w.components)), Unit: "components"})
+}
+
+func (w *watch) condition(at time.Time, c nodeapi.Condition) {
+	out := event.Event{Time: at, ID: w.step + "/check/" + c.Name, Parent: w.step, Kind: event.KindCheck, Subject: c.Name, State: event.Started, Detail: c.Message}
+	i := slices.IndexFunc(w.conditions, func(o nodeapi.Condition) bool { return o.Name == c.Name })
+	if i < 0 {
+		w.conditions = append(w.conditions, c)
+	} else {
+		if !w.conditions[i].Met {
+			out.State = event.Progress
+		}
+		w.conditions[i] = c
+	}
+	if c.Met {
+		out.State, out.Detail = event.Done, ""
+	}
+	w.emit(out)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// askTimeout is how long a node that failed is asked for its last words.
+const askTimeout = 5 * time.Second
+
+// notReady is the error of a contract that was not met in time.
+func (c *creation) notReady(ctx context.Context, w *watch) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	// The node knows more than it has told: the last log lines of all components.
+	if report, err := c.service.report(ctx, w.node); err == nil {
+		w.components, w.conditions = report.Components, report.Conditions
+	}
+	var details []string
+	for _, cond := range w.conditions {
+		if !cond.Met {
+			details = append(details, fmt.Sprintf("%s: not met: %s: %s", w.node, cond.Name, cond.Message))
+		}
+	}
+	if len(w.conditions) == 0 {
+		details = append(details, w.node+": has not said anything yet")
+		details = append(details, c.output(ctx, w.node)...)
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready after %s", c.plan.Cluster, c.opts.Wait),
+		Details: append(details, lastWords(w.components)...), Hint: c.howToLook()}
+}
+
+// nodeFailed is the error of a node that has ended, or says that it cannot go on.
+func (c *creation) nodeFailed(ctx context.Context, w *watch, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	details := lastWords(w.components)
+	if len(details) == 0 {
+		details = c.output(ctx, w.node)
+	}
+	return &fault.Error{Code: fault.NodeFailed, Summary: fmt.Sprintf("node %s failed while it started", w.node), Cause: cause,
+		Details: details, Hint: c.howToLook()}
+}
+
+// howToLook says how to find out more.
+func (c *creation) howToLook() string {
+	name := c.plan.Cluster
+	if c.opts.Retain {
+		return fmt.Sprintf("Collect all logs with 'skiff --cluster %s bundle'; then remove what is left with 'skiff delete %s'.", name, name)
+	}
+	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff --cluster %s bundle'.", name, name)
+}
+
+// lastLines is how much of a log is shown with an error.
+const lastLines = 10
+
+// lastWords are the components that are not ready, with their last log lines.
+func lastWords(components []nodeapi.ComponentStatus) []string {
+	var out []string
+	for _, c := range components {
+		if c.State == nodeapi.StateReady || c.State == nodeapi.StateStopped {
+			continue
+		}
+		line := fmt.Sprintf("%s is %s", c.Name, c.State)
+		if c.LastError != "" {
+			line += ": " + c.LastError
+		}
+		out = append(out, line)
+		if c.State == nodeapi.StateWaiting {
+			continue // its log says nothing
+		}
+		for _, l := range c.LastLog[max(0, len(c.LastLog)-lastLines):] {
+			out = append(out, "  "+l)
+		}
+	}
+	return out
+}
+
+// output is the end of what a node's container wrote, without its events.
+func (c *creation) output(ctx context.Context, node string) []string {
+	var b bytes.Buffer
+	if c.service.Engine.Logs(ctx, node, 0, &b) != nil {
+		return nil // the failure that is being told of matters more
+	}
+	var out []string
+	for line := range bytes.Lines(b.Bytes()) {
+		if _, isEvent := parseEvent(line); !isEvent && len(bytes.TrimSpace(line)) > 0 {
+			out = append(out, string(bytes.TrimRight(line, "\r\n")))
+		}
+	}
+	return out[max(0, len(out)-lastLines):]
+}

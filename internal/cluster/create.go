@@ -1,0 +1,266 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+	"github.com/skiff-cluster/skiff/internal/pki"
+)
+
+const (
+	defaultWait = 2 * time.Minute
+	// maxAttempts bounds how often a creation begins anew because someone else was faster to take its port or
+	// subnet.
+	maxAttempts = 5
+)
+
+// Create makes a cluster and returns when it is ready. If it fails, or ctx ends, all that it made is removed
+// again, unless opts say otherwise; the node image stays in the engine, for the next time.
+func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*Created, error) {
+	began := time.Now()
+	what := "the creation of cluster " + spec.Name
+	if opts.Wait <= 0 {
+		opts.Wait = defaultWait
+	}
+	avoid := avoided{ports: map[uint16]bool{}}
+	for attempt := 1; ; attempt++ {
+		plan, err := s.plan(ctx, spec, avoid)
+		if err != nil {
+			return nil, canceled(ctx, what, err)
+		}
+		c := &creation{service: s, plan: plan, opts: opts, id: rand.Text(), streams: map[string]io.ReadCloser{}}
+		again := func(err error) string {
+			if attempt == maxAttempts || ctx.Err() != nil {
+				return ""
+			}
+			return plan.takenMeanwhile(spec, err)
+		}
+		err = executor{emit: s.emit, do: c.do, again: again}.run(ctx, plan.Steps)
+		if err == nil {
+			cluster, err := s.created(ctx, plan)
+			if err != nil {
+				return nil, canceled(ctx, what, err)
+			}
+			return &Created{Cluster: *cluster, Credentials: c.credentials, Took: time.Since(began)}, nil
+		}
+		retry := again(err) != ""
+		err = canceled(ctx, what, c.explain(ctx, err))
+		if retry || !opts.Retain {
+			if rollbackErr := c.rollback(ctx, retry); rollbackErr != nil {
+				return nil, errors.Join(err, rollbackErr)
+			}
+		}
+		if !retry {
+			return nil, err
+		}
+		avoid.subnets = append(avoid.subnets, plan.Subnet)
+		avoid.ports[plan.spec.APIPort] = true
+	}
+}
+
+// takenMeanwhile says if a step failed only because what the plan chose is taken, and another choice may do.
+func (p *Plan) takenMeanwhile(asked Spec, err error) string {
+	switch code := fault.CodeOf(err); {
+	case code == fault.NetworkOverlap:
+		return fmt.Sprintf("subnet %s is taken, trying another", p.Subnet)
+	case code == fault.PortInUse && asked.APIPort == 0:
+		return fmt.Sprintf("port %d is taken, trying another", p.spec.APIPort)
+	}
+	return ""
+}
+
+// created is the cluster as it is now. It is observed, not derived from the plan, so that whoever lists it next
+// sees the same.
+func (s *Service) created(ctx context.Context, p *Plan) (*Cluster, error) {
+	o, err := observe(ctx, s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	return o.get(p.Cluster)
+}
+
+// creation is one attempt to carry out a plan.
+type creation struct {
+	service *Service
+	plan    *Plan
+	opts    CreateOptions
+	// id is on every object that is made, and tells them from those of others.
+	id string
+
+	// Set by the step that makes the certificates, read by those that wait for it.
+	files       map[string]pki.Files
+	credentials Credentials
+
+	mu       sync.Mutex
+	streams  map[string]io.ReadCloser // of nodes that have been started
+	deadline time.Time                // of the readiness contract
+}
+
+// do does one step.
+func (c *creation) do(ctx context.Context, step Step) error {
+	switch step.Kind {
+	case event.KindImage:
+		return c.loadImage(ctx)
+	case event.KindCerts:
+		return c.makeCertificates()
+	case event.KindVolume:
+		return c.createVolume(ctx, c.plan.node(step.Subject))
+	case event.KindNetwork:
+		return c.createNetwork(ctx)
+	case event.KindNode:
+		return c.startNode(ctx, c.plan.node(step.Subject))
+	case event.KindStart:
+		return c.awaitNode(ctx, c.plan.node(step.Subject))
+	case event.KindCheck:
+		return c.checkAPI(ctx)
+	}
+	return &fault.Error{Code: fault.Internal, Summary: fmt.Sprintf("nobody knows how to do step %s", step.ID)}
+}
+
+func (c *creation) loadImage(ctx context.Context) error {
+	archive := c.plan.archive
+	r, err := archive.Open()
+	if err != nil {
+		return fmt.Errorf("open the node image: %w", err)
+	}
+	defer r.Close()
+	progress := c.service.progress(event.Event{ID: "image", Kind: event.KindImage, Subject: archive.Ref()}, archive.Size())
+	if err := c.service.Engine.LoadImage(ctx, io.TeeReader(r, progress)); err != nil {
+		return err
+	}
+	image, err := c.service.Engine.Image(ctx, archive.Ref())
+	if err != nil {
+		return fmt.Errorf("the node image after it was loaded: %w", err)
+	}
+	return checkImage(archive.Ref(), image.Labels, image.Architecture, c.plan.engine)
+}
+
+func (c *creation) makeCertificates() error {
+	authority, err := pki.NewCluster(time.Now(), c.plan.Cluster)
+	if err != nil {
+		return fmt.Errorf("make the cluster's authority: %w", err)
+	}
+	files := map[string]pki.Files{}
+	for _, n := range c.plan.nodes {
+		files[n.name], err = authority.Server(pki.ServerNames{
+			Node: n.name, Addresses: []netip.Addr{n.address}, ServiceCIDRs: []netip.Prefix{serviceNetwork}, ClusterDomain: clusterDomain,
+			Extra: []string{endpointHost(c.plan.engine, c.plan.spec.APIAddress)},
+		})
+		if err != nil {
+			return fmt.Errorf("make the certificates of %s: %w", n.name, err)
+		}
+	}
+	c.files = files
+	admin := files[c.plan.entry]
+	c.credentials = Credentials{Cluster: c.plan.Cluster, Server: c.plan.Endpoint,
+		CA: admin[pki.CACert], ClientCert: admin[pki.AdminCert], ClientKey: admin[pki.AdminKey]}
+	return nil
+}
+
+// labelled adds the creation's own label.
+func (c *creation) labelled(labels map[string]string) map[string]string {
+	labels[nodeapi.LabelCreation] = c.id
+	return labels
+}
+
+func (c *creation) createVolume(ctx context.Context, n plannedNode) error {
+	ctx, cancel := lasting(ctx, c.service.grace)
+	defer cancel()
+	spec := n.volume()
+	spec.Labels = c.labelled(spec.Labels)
+	return c.service.Engine.CreateVolume(ctx, spec)
+}
+
+func (c *creation) createNetwork(ctx context.Context) error {
+	ctx, cancel := lasting(ctx, c.service.grace)
+	defer cancel()
+	spec := c.plan.network
+	spec.Labels = c.labelled(spec.Labels)
+	return c.service.Engine.CreateNetwork(ctx, spec)
+}
+
+// startNode creates a node's container, gives it its configuration and keys, and starts it with an ear to what it
+// will say.
+func (c *creation) startNode(ctx context.Context, n plannedNode) (err error) {
+	engine := c.service.Engine
+	archive, err := nodeFiles(c.plan.config(n), c.files[n.name])
+	if err != nil {
+		return err
+	}
+	spec := c.plan.container(n)
+	spec.Labels = c.labelled(spec.Labels)
+	creating, cancel := lasting(ctx, c.service.grace)
+	defer cancel()
+	if _, err := engine.CreateContainer(creating, spec); err != nil {
+		return err
+	}
+	if err := engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive); err != nil {
+		return err
+	}
+	stream, err := engine.Attach(ctx, n.name)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stream.Close())
+		}
+	}()
+	if err := engine.StartContainer(creating, n.name); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.streams[n.name] = stream
+	if c.deadline.IsZero() {
+		c.deadline = time.Now().Add(c.opts.Wait)
+	}
+	return nil
+}
+
+// explain says in the user's words what an engine's refusal means for the creation.
+func (c *creation) explain(ctx context.Context, err error) error {
+	if fault.CodeOf(err) != fault.Conflict || ctx.Err() != nil {
+		return err
+	}
+	// Someone has one of the names. If it is a cluster, another skiff was faster.
+	o, observeErr := observe(ctx, c.service.Engine)
+	if observeErr != nil {
+		return err
+	}
+	at := o.objects[c.plan.Cluster]
+	if at == nil || !at.madeByOthers(c.id) {
+		return err
+	}
+	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is working on a cluster %s", c.plan.Cluster), Cause: err,
+		Hint: fmt.Sprintf("Wait for it and see 'skiff list', or choose another name. If nobody works on it, remove it with 'skiff delete %s'.", c.plan.Cluster)}
+}
+
+// madeByOthers is true if one of the objects is not from the creation with this ID.
+func (o *objects) madeByOthers(id string) bool {
+	for _, c := range o.containers {
+		if c.Labels[nodeapi.LabelCreation] != id {
+			return true
+		}
+	}
+	for _, n := range o.networks {
+		if n.Labels[nodeapi.LabelCreation] != id {
+			return true
+		}
+	}
+	for _, v := range o.volumes {
+		if v.Labels[nodeapi.LabelCreation] != id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// Service is the clusters of one engine.
+type Service struct {
+	Engine Engine
+	// Image opens the node image that this program carries.
+	Image func() (NodeImage, error)
+	// Events is told what happens; nil drops it.
+	Events event.Sink
+	// Version of Skiff, for the labels.
+	Version string
+
+	// Tests take the host's place; nil looks at the real one.
+	portBusy    func(netip.Addr, uint16) bool
+	hostSubnets func() []netip.Prefix
+	grace       time.Duration
+}
+
+func (s *Service) emit(e event.Event) {
+	if s.Events == nil {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	s.Events.Emit(e)
+}
+
+// List returns all clusters, half-made ones too, by name.
+func (s *Service) List(ctx context.Context) ([]Cluster, error) {
+	o, err := observe(ctx, s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	return o.clusters, nil
+}
+
+// Get returns one cluster.
+func (s *Service) Get(ctx context.Context, name string) (*Cluster, error) {
+	o, err := observe(ctx, s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	return o.get(name)
+}
+
+// get returns a cluster, or an error that says which there are.
+func (o *observation) get(name string) (*Cluster, error) {
+	var names []string
+	for i := range o.clusters {
+		if o.clusters[i].Name == name {
+			return &o.clusters[i], nil
+		}
+		names = append(names, o.clusters[i].Name)
+	}
+	hint := fmt.Sprintf("Run 'skiff create %s' to make it.", name)
+	if ValidateName(name) != nil {
+		hint = "Run 'skiff create' to make one."
+	}
+	if len(names) > 0 {
+		hint = "There is: " + strings.Join(names, ", ") + ".\n" + hint
+	}
+	return nil, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no cluster %s", name), Hint: hint}
+}
+
+// running returns the nodes of a cluster with these names, all if there are none, and refuses those that do not
+// run. A name may leave out what all nodes of the cluster begin with.
+func (c *Cluster) running(names []string) ([]Node, error) {
+	nodes := c.Nodes
+	if len(names) > 0 {
+		nodes = nil
+		for _, name := range names {
+			n, err := c.node(name)
+			if err != nil {
+				return nil, err
+			}
+			nodes = append(nodes, n)
+		}
+	}
+	if len(nodes) == 0 {
+		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s has no node", c.Name),
+			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
+	}
+	for _, n := range nodes {
+		if n.State != "running" {
+			return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s is %s", n.Name, n.State), Hint: c.wake()}
+		}
+	}
+	return nodes, nil
+}
+
+// node finds a node by name.
+func (c *Cluster) node(name string) (Node, error) {
+	var names []string
+	for _, n := range c.Nodes {
+		if n.Name == name || n.Name == networkName(c.Name)+"-"+name {
+			return n, nil
+		}
+		names = append(names, n.Name)
+	}
+	return Node{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("cluster %s has no node %s", c.Name, name),
+		Hint: "Its nodes are: " + strings.Join(names, ", ") + "."}
+}
+
+// wake says how to bring nodes that do not run back.
+func (c *Cluster) wake() string {
+	var stopped, paused []string
+	for _, n := range c.Nodes {
+		switch n.State {
+		case "paused":
+			paused = append(paused, n.Name)
+		case "exited", "created", "dead":
+			stopped = append(stopped, n.Name)
+		}
+	}
+	switch {
+	case len(paused) > 0:
+		return fmt.Sprintf("Run 'docker unpause %s' first.", strings.Join(paused, " "))
+	case len(stopped) > 0:
+		return fmt.Sprintf("Run 'docker start %s' first.", strings.Join(stopped, " "))
+	}
+	return fmt.Sprintf("See 'skiff status %s'.", c.Name)
+}

@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// statusTimeout is how long a node may take to say how it is.
+const statusTimeout = 10 * time.Second
+
+// Status returns a cluster with what its nodes report. A node that does not answer is part of the answer.
+func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
+	c, err := s.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Name: c.Name, State: c.State, Kubernetes: c.Kubernetes, Endpoint: c.Endpoint, Nodes: make([]NodeStatus, len(c.Nodes))}
+	var asking sync.WaitGroup
+	for i, n := range c.Nodes {
+		at := &status.Nodes[i]
+		at.Node = n
+		if n.State != "running" {
+			continue
+		}
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+			defer cancel()
+			var err error
+			if at.Report, err = s.report(ctx, n.Name); err != nil {
+				at.Error = strings.Join(strings.Fields(err.Error()), " ")
+			}
+		})
+	}
+	asking.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return status, nil
+}
+
+// report asks a running node how it is.
+func (s *Service) report(ctx context.Context, node string) (*nodeapi.Status, error) {
+	out, err := s.ask(ctx, node, "status")
+	if err != nil {
+		return nil, err
+	}
+	var status nodeapi.Status
+	if err := json.Unmarshal(out, &status); err != nil {
+		return nil, fmt.Errorf("the status of %s: %w", node, err)
+	}
+	return &status, nil
+}
+
+// ask runs a command of the node's own program in a node and returns what it prints.
+func (s *Service) ask(ctx context.Context, node, command string) ([]byte, error) {
+	var out, errs bytes.Buffer
+	code, err := s.Engine.Exec(ctx, node, ExecSpec{Cmd: []string{nodeapi.NodeBinary, command}, Stdout: &out, Stderr: &errs})
+	if err != nil {
+		return nil, err
+	}
+	if code != 0 {
+		return nil, commandFailed(node, command, code, errs.String())
+	}
+	return out.Bytes(), nil
+}
+
+// commandFailed is the error of a command in a node that ended with a code.
+func commandFailed(node, command string, code int, stderr string) error {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	f := &fault.Error{Code: fault.NodeFailed, Summary: fmt.Sprintf("'%s' failed in node %s: %s", command, node, orElse(lines[len(lines)-1], fmt.Sprintf("exit code %d", code))),
+		Details: lines[:len(lines)-1], Hint: "See how the node is with 'skiff status'."}
+	if strings.Contains(stderr, "no space left on device") {
+		f.Code, f.Hint = fault.NoSpace, "See what takes the space with 'docker system df', and free it with 'docker system prune'."
+	}
+	return f
+}
