@@ -3,9 +3,7 @@
 // that holds Kubernetes is worth ten minutes.
 package buildflags
 
-import (
-	"strings"
-)
+import "strings"
 
 // Tags are the build tags of every program. grpcnotrace and notest let the linker drop unused methods again, which
 // reflection in packages that nobody needs at run time would keep: the programs shrink by a fifth or more. The
@@ -20,12 +18,16 @@ const Module = "github.com/skiff-cluster/skiff"
 // the same bytes wherever they lie.
 func Args(tags []string, ldflags ...string) []string {
 	all := append([]string{Tags}, tags...)
-	link := append([]string{"-s", "-w", "-buildid="}, ldflags...)
 	return []string{
 		"build", "-trimpath", "-buildvcs=false",
 		"-tags=" + strings.Join(all, ","),
-		"-ldflags=" + strings.Join(link, " "),
+		"-ldflags=" + LinkerFlags(ldflags...),
 	}
+}
+
+// LinkerFlags returns the value of -ldflags: what every program is linked with, and more.
+func LinkerFlags(more ...string) string {
+	return strings.Join(append([]string{"-s", "-w", "-buildid="}, more...), " ")
 }
 
 // Set returns the linker flags that set string variables, given as "import/path.name=value". Values must not hold

@@ -60,7 +60,7 @@ func fileDigest(name string) (string, error) {
 // stamped runs make unless file is there and was made with the same inputs. The inputs are kept in a file of their
 // own, and only after make succeeded.
 func stamped(file, stamp, inputs string, make func() error) error {
-	if was, err := os.ReadFile(stamp); err == nil && string(was) == inputs {
+	if isStamped(stamp, inputs) {
 		if _, err := os.Stat(file); err == nil {
 			return nil
 		}
@@ -72,4 +72,9 @@ func stamped(file, stamp, inputs string, make func() error) error {
 		return err
 	}
 	return os.WriteFile(stamp, []byte(inputs), 0o644)
+}
+
+func isStamped(stamp, inputs string) bool {
+	was, err := os.ReadFile(stamp)
+	return err == nil && string(was) == inputs
 }

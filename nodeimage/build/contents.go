@@ -29,11 +29,11 @@ var debianPrograms = []string{
 var sharedLibraries = regexp.MustCompile(`^lib`)
 
 // applets are the names under which busybox is on the PATH. Its shell knows all of its applets without them.
-var applets = strings.Fields(`awk base64 basename cat chmod chown clear cmp cp cut date dd df diff dirname dmesg du env
-	find free grep gunzip gzip head hexdump hostname id ip kill killall less ln ls lsmod lsof mkdir mknod modprobe more
-	mv nc netstat nproc nsenter nslookup pgrep pidof ping pkill ps pwd readlink realpath rm rmdir route sed seq sh
-	sha256sum sleep sort stat stty sync sysctl tail tar tee test time timeout top touch tr traceroute tree uname
-	uniq uptime vi watch wc wget which who xargs zcat`)
+var applets = strings.Fields(`
+	awk base64 basename cat chmod chown clear cmp cp cut date dd df diff dirname dmesg du env find free grep gunzip gzip
+	head hexdump hostname id ip kill killall less ln ls lsmod mkdir mknod modprobe more mv nc netstat nproc nsenter
+	nslookup pidof ping ps pwd readlink realpath rm rmdir route sed seq sh sha256sum sleep sort stat stty sync sysctl tail
+	tar tee test time timeout top touch tr traceroute uname uniq uptime vi watch wc wget which who xargs zcat`)
 
 // directories that must be there, with their modes. Most are mount points of the node's volume or of Docker.
 var directories = map[string]int64{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -42,9 +41,12 @@ func (b *builder) pack(trees ...*imagetar.Tree) error {
 		Labels:       labels,
 	}
 	// The stamp is not kept beside the archive: what is there is embedded.
-	made := filepath.Join(b.cache, "packed")
-	inputs := fmt.Sprintf("%s best=%t", image.ID, b.best)
-	return stamped(filepath.Join(b.artifact, imagefile.ArchiveName), made, inputs, func() error {
+	stamp := filepath.Join(b.cache, "packed")
+	inputs := image.ID + " quick"
+	if best := image.ID + " best"; b.best || isStamped(stamp, best) {
+		inputs = best // good enough for either
+	}
+	return stamped(filepath.Join(b.artifact, imagefile.ArchiveName), stamp, inputs, func() error {
 		progress("packing %s", description.Ref)
 		return imagefile.Write(b.artifact, image, description, b.best)
 	})

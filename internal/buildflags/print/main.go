@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/buildflags"
 )
@@ -17,16 +16,10 @@ func main() {
 	version := flag.String("version", "devel", "version of Skiff")
 	commit := flag.String("commit", "", "commit of Skiff")
 	flag.Parse()
-	kubernetes, err := buildflags.Lookup(context.Background(), buildflags.KubernetesModule)
+	flags, err := buildflags.CommandLine(context.Background(), *version, *commit)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "buildflags:", err)
 		os.Exit(1)
 	}
-	flags, err := buildflags.Kubernetes(kubernetes)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "buildflags:", err)
-		os.Exit(1)
-	}
-	flags = append([]string{"-s", "-w", "-buildid="}, append(buildflags.Skiff(*version, *commit), flags...)...)
-	fmt.Println(strings.Join(flags, " "))
+	fmt.Println(buildflags.LinkerFlags(flags...))
 }
