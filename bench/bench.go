@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
 )
 
 // bench is one run: what it measures with, what it has made, and what it has found out.
@@ -103,7 +105,10 @@ func (b *bench) cleanUp(ctx context.Context) error {
 	defer cancel()
 	errs := []error{b.removeClusters(ctx), b.removeContainers(ctx)}
 	if b.bringsNodeImage {
-		b.images = append(b.images, b.products[0].nodeImage)
+		// Someone else may use it by now; then it stays.
+		if err := b.engine.removeImage(ctx, b.products[0].nodeImage); !cerrdefs.IsConflict(err) {
+			errs = append(errs, err)
+		}
 	}
 	for _, ref := range b.images {
 		errs = append(errs, b.engine.removeImage(ctx, ref))

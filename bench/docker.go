@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/system"
@@ -105,7 +106,7 @@ func (e *engine) loadImage(ctx context.Context, write func(io.Writer) error) err
 // removeImage removes an image that no container uses. One that is not there is no failure.
 func (e *engine) removeImage(ctx context.Context, ref string) error {
 	_, err := e.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
-	if err != nil && !client.IsErrNotFound(err) {
+	if err != nil && !cerrdefs.IsNotFound(err) {
 		return fmt.Errorf("remove image %s: %w", ref, err)
 	}
 	return nil
@@ -114,7 +115,7 @@ func (e *engine) removeImage(ctx context.Context, ref string) error {
 // hasImage says if an image is there.
 func (e *engine) hasImage(ctx context.Context, ref string) (bool, error) {
 	_, err := e.ImageInspect(ctx, ref)
-	if client.IsErrNotFound(err) {
+	if cerrdefs.IsNotFound(err) {
 		return false, nil
 	}
 	return err == nil, err
