@@ -76,6 +76,8 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 
 	c.OOMScoreAdj = 0 // lowering it takes CAP_SYS_RESOURCE, which a node does not ask for
 	c.SerializeImagePulls = false
+	c.KubeAPIQPS, c.KubeAPIBurst = 500, 1000
+	c.EventRecordQPS, c.EventBurst = 500, 1000
 	c.ReadOnlyPort = 0
 	c.HealthzBindAddress = "127.0.0.1"
 	c.HealthzPort = nodeapi.KubeletHealthzPort

@@ -41,6 +41,7 @@ func SchedulerArgs(n *Node) []string {
 		"--authorization-kubeconfig=" + kubeconfig,
 		"--client-ca-file=" + n.PKI("ca.crt"),
 		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
+		"--kube-api-qps=500", "--kube-api-burst=1000",
 		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
 	}
 }

@@ -4,6 +4,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ func Prepare() error {
 		run  func() error
 	}{
 		{"mounts", mounts},
+		{"devices", devices},
 		{"control groups", cgroups},
 		{"kernel settings", sysctls},
 		{"name resolution", resolver},
@@ -67,6 +69,19 @@ func mounts() error {
 		if err := bind(from, to); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// kernelLog is what the kubelet insists on opening, to tell of processes that ran out of memory.
+const kernelLog = "/dev/kmsg"
+
+// devices gives the kubelet an empty kernel log. The real one is the whole host's, other people's containers
+// included, and reading it takes CAP_SYSLOG. A container that runs out of memory is reported by its runtime all the
+// same.
+func devices() error {
+	if err := os.Symlink(os.DevNull, kernelLog); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
 	}
 	return nil
 }
