@@ -26,7 +26,7 @@ type Options struct {
 
 // NewCmd returns the command.
 func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
-	o := &Options{Deps: deps}
+	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd := &cobra.Command{
 		Use:   "create [NAME]",
 		Short: "Create a cluster",

@@ -48,7 +48,7 @@ file stays as it is.`,
 
 // newCmd completes a command that takes an optional NAME.
 func newCmd(deps *kit.Deps, run, runF func(context.Context, *Options) error, cmd *cobra.Command) *cobra.Command {
-	o := &Options{Deps: deps}
+	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd.Args = kit.Args(0, 1, "")
 	cmd.ValidArgsFunction = deps.CompleteClusters
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {

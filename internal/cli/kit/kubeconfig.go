@@ -1,0 +1,112 @@
+package kit
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/kubeconfig"
+)
+
+// Kubeconfig is what a command does to the user's kubeconfig. Its steps are events with the ID "kubeconfig".
+type Kubeconfig struct {
+	// Skip leaves the kubeconfig alone.
+	Skip bool
+	// Getenv reads the environment.
+	Getenv func(string) string
+
+	path string
+}
+
+// AddFlag adds --kubeconfig.
+func (k *Kubeconfig) AddFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&k.path, "kubeconfig", "", "kubeconfig `file` to write (default: as KUBECONFIG says, or ~/.kube/config)")
+}
+
+// ContextOf is the name of a cluster's context, which its cluster and its user have, too; "" if none is written.
+func (k *Kubeconfig) ContextOf(cluster string) string {
+	if k.Skip {
+		return ""
+	}
+	return contextOf(cluster)
+}
+
+func contextOf(cluster string) string { return "skiff-" + cluster }
+
+// Check says if Merge would succeed, and changes nothing.
+func (k *Kubeconfig) Check() error {
+	if k.Skip {
+		return nil
+	}
+	files, err := kubeconfig.Locate(k.path, k.Getenv)
+	if err != nil {
+		return err
+	}
+	return files.Check()
+}
+
+// Merge writes a cluster's context and selects it.
+func (k *Kubeconfig) Merge(creds *cluster.Credentials, sink event.Sink) error {
+	if k.Skip {
+		return nil
+	}
+	name := contextOf(creds.Cluster)
+	sink.Emit(event.Event{ID: "kubeconfig", Kind: event.KindKubeconfig, State: event.Started, Subject: name})
+	files, err := kubeconfig.Locate(k.path, k.Getenv)
+	changed := false
+	if err == nil {
+		changed, err = files.Merge(entry(creds))
+	}
+	return k.end(name, event.Done, changed, err, sink)
+}
+
+// Remove removes a cluster's context, and what only that uses.
+func (k *Kubeconfig) Remove(cluster string, sink event.Sink) error {
+	if k.Skip {
+		return nil
+	}
+	name := contextOf(cluster)
+	files, err := kubeconfig.Locate(k.path, k.Getenv)
+	changed := false
+	if err == nil {
+		changed, err = files.Remove(name)
+	}
+	return k.end(name, event.Undone, changed, err, sink)
+}
+
+// end tells of the end of a step: what was done, or that there was nothing to do, or why it failed.
+func (k *Kubeconfig) end(name string, done event.State, changed bool, err error, sink event.Sink) error {
+	e := event.Event{ID: "kubeconfig", Kind: event.KindKubeconfig, State: done, Subject: name, Err: err}
+	switch {
+	case err != nil:
+		e.State = event.Failed
+	case !changed:
+		e.State = event.Skipped
+	}
+	sink.Emit(e)
+	return err
+}
+
+func entry(creds *cluster.Credentials) kubeconfig.Entry {
+	return kubeconfig.Entry{Name: contextOf(creds.Cluster), Server: creds.Server, CA: creds.CA, ClientCert: creds.ClientCert, ClientKey: creds.ClientKey}
+}
+
+// RenderKubeconfig returns a kubeconfig of one cluster, as YAML or as JSON, which kubectl reads as well.
+func RenderKubeconfig(creds *cluster.Credentials, asJSON bool) ([]byte, error) {
+	out, err := kubeconfig.Render(entry(creds))
+	if err != nil || !asJSON {
+		return out, err
+	}
+	if out, err = yaml.YAMLToJSON(out); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, out, "", "  "); err != nil {
+		return nil, err
+	}
+	return append(b.Bytes(), '\n'), nil
+}
