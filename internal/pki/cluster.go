@@ -1,0 +1,137 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Cluster makes the certificates of a cluster's nodes.
+type Cluster struct {
+	now time.Time
+	ca  *authority
+	// shared are the files that are the same on every server.
+	shared Files
+}
+
+// sharedFiles are what every server has besides the cluster's CA. The key of the front-proxy CA is none of
+// them: it is forgotten once it has signed the only certificate it is for.
+var sharedFiles = []string{"front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key", "sa.key", "sa.pub"}
+
+// NewCluster makes a new cluster's CA, front-proxy CA and service-account key.
+func NewCluster(now time.Time, cluster string) (*Cluster, error) {
+	ca, err := newAuthority(now, "skiff-"+cluster)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{now: now, ca: ca, shared: Files{}}
+	if err := c.addFrontProxy(cluster); err != nil {
+		return nil, err
+	}
+	if err := c.addServiceAccountKey(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// LoadCluster makes certificates for further nodes of an existing cluster, out of the files of one of its
+// servers. [CACert] and [CAKey] are enough for agents.
+func LoadCluster(now time.Time, files Files) (*Cluster, error) {
+	for _, name := range []string{CACert, CAKey} {
+		if len(files[name]) == 0 {
+			return nil, fmt.Errorf("the cluster's %s is missing", name)
+		}
+	}
+	pair, err := tls.X509KeyPair(files[CACert], files[CAKey])
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", CACert, CAKey, err)
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, fmt.Errorf("%s cannot sign: it is not the certificate of an authority", CACert)
+	}
+	c := &Cluster{now: now, ca: &authority{cert: pair.Leaf, key: key}, shared: Files{}}
+	for _, name := range sharedFiles {
+		if data, ok := files[name]; ok {
+			c.shared[name] = data
+		}
+	}
+	return c, nil
+}
+
+// addFrontProxy makes the CA that tells the API server's own connections to extension API servers from all
+// others, and the certificate for them.
+func (c *Cluster) addFrontProxy(cluster string) error {
+	ca, err := newAuthority(c.now, "skiff-"+cluster+"-front-proxy")
+	if err != nil {
+		return err
+	}
+	c.shared["front-proxy-ca.crt"] = encodeCert(ca.cert.Raw)
+	return ca.issue(c.now, c.shared, "front-proxy-client", client("front-proxy-client"))
+}
+
+// addServiceAccountKey makes the key that signs service-account tokens, and the one that verifies them.
+func (c *Cluster) addServiceAccountKey() error {
+	key, err := newKey()
+	if err != nil {
+		return err
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return fmt.Errorf("encode the service-account key: %w", err)
+	}
+	c.shared["sa.pub"] = pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
+	c.shared["sa.key"], err = encodeKey(key)
+	return err
+}
+
+// Server makes all files of a server node.
+func (c *Cluster) Server(n ServerNames) (Files, error) {
+	files := maps.Clone(c.shared)
+	for _, name := range sharedFiles {
+		if len(files[name]) == 0 {
+			return nil, fmt.Errorf("a server needs the cluster's %s", name)
+		}
+	}
+	var err error
+	if files[CAKey], err = encodeKey(c.ca.key); err != nil {
+		return nil, err
+	}
+	return files, c.issue(files, serverCertificates(n), NodeNames{Node: n.Node, Addresses: n.Addresses})
+}
+
+// Agent makes all files of an agent node.
+func (c *Cluster) Agent(n NodeNames) (Files, error) {
+	files := Files{}
+	return files, c.issue(files, nil, n)
+}
+
+// issue adds the CA's certificate, those of every node, and more.
+func (c *Cluster) issue(files Files, more map[string]*x509.Certificate, n NodeNames) error {
+	if n.Node == "" {
+		return errors.New("the node has no name")
+	}
+	files[CACert] = encodeCert(c.ca.cert.Raw)
+	certificates := nodeCertificates(n)
+	maps.Copy(certificates, more)
+	for name, template := range certificates {
+		if err := c.ca.issue(c.now, files, name, template); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// client is a certificate to show to a server. The API server takes the user's name and groups from it.
+func client(user string, groups ...string) *x509.Certificate {
+	return &x509.Certificate{
+		Subject:     pkix.Name{CommonName: user, Organization: groups},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+}
