@@ -5,11 +5,12 @@ import "time"
 // State is where a component is in its life.
 //
 //	waiting ──► starting ──► ready ◄──► unhealthy
-//	               ▲           │            │
-//	               │           ▼            │
-//	            backoff ◄── failed ◄────────┘
-//	               │
-//	               └──► given-up            any ──► stopped
+//	             ▲    │        │            │
+//	             │    └───┐    │    ┌───────┘
+//	             │        ▼    ▼    ▼
+//	          backoff ◄───── failed ─────► given-up
+//
+//	any but given-up ──► stopped
 type State string
 
 const (
