@@ -44,14 +44,17 @@ func TestWorkingSet(t *testing.T) {
 	}
 }
 
-func TestBusyCurve(t *testing.T) {
+func TestCurve(t *testing.T) {
 	start := time.Unix(100, 0)
-	c := &busyCurve{times: []time.Time{start, start.Add(time.Second)}, values: []float64{1, 3}}
+	c := &curve{times: []time.Time{start, start.Add(time.Second)}, values: []float64{1, 3}}
 	for offset, want := range map[time.Duration]float64{
-		-time.Second: 1, 0: 1, 250 * time.Millisecond: 1.5, time.Second: 3, time.Minute: 3,
+		-time.Second: 0, 250 * time.Millisecond: 1.5, time.Second: 3, time.Minute: 3,
 	} {
 		if got := c.at(start.Add(offset)); got != want {
 			t.Errorf("at %v: got %v, want %v", offset, got, want)
 		}
+	}
+	if got := (&curve{}).at(start); got != 0 {
+		t.Errorf("without readings: got %v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -23,8 +24,8 @@ type mark struct {
 	what string
 	// began is when what now ended began, if that is known.
 	began time.Time
-	// busy are the CPU seconds that the machine had worked at this moment.
-	busy float64
+	// node and machine are the CPU seconds that each had worked at this moment.
+	node, machine float64
 }
 
 // traceCreates shows where the time of a creation goes: the medians of several.
@@ -64,15 +65,43 @@ func (b *bench) traceCreates(ctx context.Context) error {
 // traceCreate creates and deletes a cluster, and returns what happened in the order of time.
 func (b *bench) traceCreate(ctx context.Context, p *product) ([]mark, error) {
 	c := b.newCluster(p)
-	watcher, stop := watchBusy(ctx)
+	machine, node := &curve{read: machineBusy}, &curve{}
+	machine.add() // before the first step
+	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	var watches errgroup.Group
+	watches.Go(func() error { machine.watch(watching); return nil })
+	watches.Go(func() (err error) {
+		if node.read, err = b.engine.awaitNodeCPU(watching, c.container()); err == nil {
+			node.watch(watching)
+		}
+		return err
+	})
 	r, err := b.create(ctx, c, "--verbose", "--output", "json")
 	stop()
+	watched := watches.Wait()
 	if err != nil {
 		return nil, err
 	}
+	if watched != nil {
+		return nil, fmt.Errorf("watch the node's CPU time: %w", watched)
+	}
+	marks, err := b.collectMarks(ctx, c, r)
+	if err != nil {
+		return nil, err
+	}
+	for i := range marks {
+		marks[i].machine, marks[i].node = machine.at(marks[i].at), node.at(marks[i].at)
+	}
+	_, err = b.delete(ctx, c)
+	return marks, err
+}
+
+// collectMarks gathers what the command, the engine and the node tell of a creation.
+func (b *bench) collectMarks(ctx context.Context, c *cluster, r ran) ([]mark, error) {
+	// Names differ from run to run, and say nothing.
+	rename := strings.NewReplacer(c.container(), "", "skiff-"+c.name, "", c.name, "", c.nodeImage, "").Replace
 	marks := []mark{{at: r.started, who: "skiff", what: "process starts"}, {at: r.ended, who: "skiff", what: "process has ended"}}
-	rename := strings.NewReplacer(c.container(), "node", "skiff-"+c.name, "context", c.name, "cluster").Replace
 	marks = append(marks, commandMarks(r.stderr, rename)...)
 	docker, err := b.containerMarks(ctx, c)
 	if err != nil {
@@ -84,12 +113,7 @@ func (b *bench) traceCreate(ctx context.Context, p *product) ([]mark, error) {
 	}
 	marks = append(append(marks, docker...), nodeMarks(lines, rename)...)
 	// What a node goes on to tell after the command has returned is no part of the creation.
-	marks = sortMarks(marks, r.ended)
-	for i := range marks {
-		marks[i].busy = watcher.at(marks[i].at)
-	}
-	_, err = b.delete(ctx, c)
-	return marks, err
+	return sortMarks(marks, r.ended), nil
 }
 
 // commandMarks are the events that the command writes as JSON, one per line. Other lines are for people.
@@ -122,7 +146,7 @@ const apiCheck = "api"
 // nodeMarks are the events that PID 1 of the node writes.
 func nodeMarks(lines []byte, rename func(string) string) []mark {
 	var marks []mark
-	began := map[string]time.Time{}
+	began, state := map[string]time.Time{}, map[string]nodeapi.State{}
 	for line := range bytes.Lines(lines) {
 		var e nodeapi.Event
 		if json.Unmarshal(line, &e) != nil || e.Time.IsZero() {
@@ -131,6 +155,12 @@ func nodeMarks(lines []byte, rename func(string) string) []mark {
 		m := mark{at: e.Time, who: "node", what: words(string(e.Kind), rename(e.Message))}
 		switch {
 		case e.Component != nil:
+			same := state[e.Component.Name] == e.Component.State
+			state[e.Component.Name] = e.Component.State
+			// What it waits for has steps of its own, and news of a state that it is in already is none.
+			if same || e.Component.State == nodeapi.StateWaiting {
+				continue
+			}
 			m.what = words(e.Component.Name, string(e.Component.State))
 			if e.Component.State == nodeapi.StateStarting {
 				began[e.Component.Name] = e.Time

@@ -6,51 +6,42 @@ import (
 	"time"
 )
 
-// busyStep is the pause between two readings of the machine's CPU time, which the kernel counts in steps of 10 ms.
-const busyStep = 20 * time.Millisecond
+// curveStep is the pause between two readings.
+const curveStep = 10 * time.Millisecond
 
-// busyCurve is the machine's CPU time over a while.
-type busyCurve struct {
+// curve is CPU time over a while.
+type curve struct {
+	read   func() (float64, error)
 	times  []time.Time
 	values []float64
 }
 
-// watchBusy reads the machine's CPU time until stop is called, which may be done twice. The curve may be used
-// afterwards.
-func watchBusy(ctx context.Context) (curve *busyCurve, stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	curve, done := &busyCurve{}, make(chan struct{})
-	curve.read()
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(busyStep)
-		defer tick.Stop()
-		for ctx.Err() == nil {
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-			}
-			curve.read()
+// watch reads until ctx ends.
+func (c *curve) watch(ctx context.Context) {
+	tick := time.NewTicker(curveStep)
+	defer tick.Stop()
+	for c.add(); ctx.Err() == nil; c.add() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 		}
-	}()
-	return curve, func() { cancel(); <-done }
+	}
 }
 
-func (c *busyCurve) read() {
-	// A reading that fails leaves a gap, over which at interpolates.
-	if v, err := machineBusy(); err == nil {
+func (c *curve) add() {
+	// A reading that fails leaves a gap, over which at draws a straight line.
+	if v, err := c.read(); err == nil {
 		c.times, c.values = append(c.times, time.Now()), append(c.values, v)
 	}
 }
 
-// at returns the CPU time at a moment, between two readings in proportion.
-func (c *busyCurve) at(t time.Time) float64 {
+// at returns the CPU time at a moment, between two readings in proportion. Before the first reading it is 0: there
+// was nothing yet to be read.
+func (c *curve) at(t time.Time) float64 {
 	i, _ := slices.BinarySearchFunc(c.times, t, time.Time.Compare)
 	switch {
-	case len(c.times) == 0:
-		return 0
 	case i == 0:
-		return c.values[0]
+		return 0
 	case i == len(c.times):
 		return c.values[i-1]
 	}

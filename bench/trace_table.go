@@ -19,7 +19,8 @@ type step struct {
 	who, what string
 	at        sample
 	took      sample // since what it ends began
-	busy      sample // CPU seconds of the machine since the start of the command
+	// node and machine are the CPU seconds of each since the start of the command.
+	node, machine sample
 }
 
 // steps is a creation as a line of steps.
@@ -51,7 +52,8 @@ func timeline(runs [][]mark) steps {
 				found[name] = s
 			}
 			s.at = append(s.at, m.at.Sub(marks[0].at).Seconds())
-			s.busy = append(s.busy, m.busy-marks[0].busy)
+			s.node = append(s.node, m.node-marks[0].node)
+			s.machine = append(s.machine, m.machine-marks[0].machine)
 			if !m.began.IsZero() {
 				s.took = append(s.took, m.at.Sub(m.began).Seconds())
 			}
@@ -67,24 +69,27 @@ func timeline(runs [][]mark) steps {
 	return t
 }
 
-// rows are the lines of the table, the heading first.
+// rows are the lines of the table, the heading first. A step that not every run has is no point to count from.
 func (t steps) rows() [][]string {
-	rows := [][]string{{"at (s)", "min", "max", "+", "CPU s", "who", "step", "took (s)"}}
-	var last, busy float64
+	rows := [][]string{{"at (s)", "min", "max", "+", "node CPU", "all CPU", "who", "step", "took (s)"}}
+	var last, lastNode, lastMachine float64
 	for _, s := range t.list {
-		at, cpu := s.at.summary(), s.busy.summary().Median
-		took, what := "", s.what
+		at, took, what := s.at.summary(), "", s.what
+		since := []string{"", "", ""}
 		if len(s.took) > 0 {
 			took = fmt.Sprintf("%.3f", s.took.summary().Median)
 		}
 		if len(s.at) < t.runs {
 			what += fmt.Sprintf(" [in %d of %d]", len(s.at), t.runs)
+		} else {
+			node, machine := s.node.summary().Median, s.machine.summary().Median
+			since = []string{
+				fmt.Sprintf("%.3f", at.Median-last), fmt.Sprintf("%.3f", max(node-lastNode, 0)), fmt.Sprintf("%.2f", max(machine-lastMachine, 0)),
+			}
+			last, lastNode, lastMachine = at.Median, max(node, lastNode), max(machine, lastMachine)
 		}
-		rows = append(rows, []string{
-			fmt.Sprintf("%.3f", at.Median), fmt.Sprintf("%.3f", at.Min), fmt.Sprintf("%.3f", at.Max),
-			fmt.Sprintf("%.3f", at.Median-last), fmt.Sprintf("%.2f", max(cpu-busy, 0)), s.who, what, took,
-		})
-		last, busy = at.Median, max(cpu, busy)
+		row := []string{fmt.Sprintf("%.3f", at.Median), fmt.Sprintf("%.3f", at.Min), fmt.Sprintf("%.3f", at.Max)}
+		rows = append(rows, append(append(row, since...), s.who, what, took))
 	}
 	return rows
 }

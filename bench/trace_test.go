@@ -18,6 +18,7 @@ a line for people
 {"time":"2026-01-01T00:00:11.3Z","id":"ready/api","kind":"check","state":"done","subject":"api"}
 `
 	nodeOutput = `{"time":"2026-01-01T00:00:10.5Z","kind":"component","component":{"name":"etcd","state":"starting"}}
+{"time":"2026-01-01T00:00:10.6Z","kind":"component","component":{"name":"kubelet","state":"waiting"}}
 {"time":"2026-01-01T00:00:10.8Z","kind":"component","component":{"name":"etcd","state":"ready"}}
 {"time":"2026-01-01T00:00:10.9Z","kind":"condition","condition":{"name":"dns","met":false,"message":"not yet"}}
 {"time":"2026-01-01T00:00:11Z","kind":"condition","condition":{"name":"dns","met":true}}
@@ -38,7 +39,7 @@ func TestTimeline(t *testing.T) {
 	table := timeline([][]mark{recordedMarks(0), recordedMarks(time.Second), recordedMarks(0)}).rows()
 	var got []string
 	for _, row := range table[1:] {
-		got = append(got, strings.Join(slices.DeleteFunc([]string{row[0], row[2], row[5], row[6], row[7]}, func(s string) bool { return s == "" }), " "))
+		got = append(got, strings.Join(slices.DeleteFunc([]string{row[0], row[2], row[6], row[7], row[8]}, func(s string) bool { return s == "" }), " "))
 	}
 	want := []string{
 		"0.000 0.000 skiff process starts",
@@ -60,7 +61,7 @@ func TestTimelineCountsRepetitions(t *testing.T) {
 		return mark{at: time.UnixMilli(int64(ms)), who: "node", what: what}
 	}
 	rows := timeline([][]mark{{at(0, "start"), at(10, "failed"), at(20, "failed")}, {at(0, "start"), at(10, "failed")}}).rows()
-	if rows[2][6] != "failed" || rows[3][6] != "failed (2) [in 1 of 2]" {
-		t.Errorf("got %q and %q", rows[2][6], rows[3][6])
+	if rows[2][7] != "failed" || rows[3][7] != "failed (2) [in 1 of 2]" {
+		t.Errorf("got %q and %q", rows[2][7], rows[3][7])
 	}
 }
