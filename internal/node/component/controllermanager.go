@@ -45,16 +45,12 @@ func ControllerManagerArgs(n *Node) []string {
 		"--cluster-signing-key-file=" + n.PKI("ca.key"),
 		"--service-account-private-key-file=" + n.PKI("sa.key"),
 		"--use-service-account-credentials=true",
-		// The default of 20 requests a second makes the start of the controllers, with a request or two for each
-		// one's credentials, last for seconds. The API server protects itself by priority and fairness.
-		"--kube-api-qps=1000",
-		"--kube-api-burst=1000",
 		"--allocate-node-cidrs=true",
 		"--cluster-cidr=" + join(n.PodCIDRs),
 		"--service-cluster-ip-range=" + join(n.ServiceCIDRs),
 		"--controllers=*,bootstrap-signer-controller,token-cleaner-controller",
 		// The default of 20 requests a second spreads the start of forty controllers over seconds, and is felt in
-		// every rollout.
+		// every rollout. The API server protects itself, by priority and fairness.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
 	}

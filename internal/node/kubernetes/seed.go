@@ -59,6 +59,8 @@ func makeSeed(ctx context.Context, dir string) (*seed.Seed, error) {
 	if err := setUpProcess(); err != nil {
 		return nil, err
 	}
+	// Objects remember who wrote them, by the name of the program: the API server, as on any other cluster.
+	os.Args[0] = component.NameAPIServer
 	empty := time.Now()
 	log := zapcore.AddSync(logs.Writer(component.NameEtcd))
 	datastore, err := component.StartEtcd(ctx, component.EtcdFor(node, log))
