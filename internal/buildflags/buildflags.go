@@ -14,8 +14,8 @@ const Tags = "grpcnotrace,notest"
 const Module = "github.com/skiff-cluster/skiff"
 
 // Args returns the arguments of `go build` up to the packages, for a program with further tags and linker flags.
-// Debug information, the build ID, paths and the state of the repository are left out, so that the same sources give
-// the same bytes wherever they lie.
+// Debug information, paths and the state of the repository are left out, so that the same sources give the same bytes
+// wherever they lie.
 func Args(tags []string, ldflags ...string) []string {
 	all := append([]string{Tags}, tags...)
 	return []string{
@@ -27,7 +27,7 @@ func Args(tags []string, ldflags ...string) []string {
 
 // LinkerFlags returns the value of -ldflags: what every program is linked with, and more.
 func LinkerFlags(more ...string) string {
-	return strings.Join(append([]string{"-s", "-w", "-buildid="}, more...), " ")
+	return strings.Join(append([]string{"-s", "-w"}, more...), " ")
 }
 
 // Set returns the linker flags that set string variables, given as "import/path.name=value". Values must not hold

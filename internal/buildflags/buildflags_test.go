@@ -11,7 +11,7 @@ func TestArgs(t *testing.T) {
 	got := Args([]string{"extra"}, Set("a/b.c=d")...)
 	want := []string{
 		"build", "-trimpath", "-buildvcs=false", "-tags=grpcnotrace,notest,extra",
-		"-ldflags=-s -w -buildid= -X=a/b.c=d",
+		"-ldflags=-s -w -X=a/b.c=d",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

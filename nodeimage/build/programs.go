@@ -119,7 +119,8 @@ func (p program) args(m buildflags.ModuleInfo) []string {
 	if !p.static {
 		return buildflags.Args(p.tags, link...)
 	}
-	link = append(link, "-linkmode=external", "-extldflags=-static-pie")
+	// The build ID is a hash of the C compiler's flags too, and those name directories.
+	link = append(link, "-buildid=", "-linkmode=external", "-extldflags=-static-pie")
 	return append(buildflags.Args(p.tags, link...), "-buildmode=pie")
 }
 
