@@ -45,11 +45,12 @@ func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*C
 			return plan.takenMeanwhile(spec, err)
 		}
 		err = executor{emit: s.emit, do: c.do, again: again}.run(ctx, plan.Steps)
+		var cluster *Cluster
 		if err == nil {
-			cluster, err := s.created(ctx, plan)
-			if err != nil {
-				return nil, canceled(ctx, what, err)
-			}
+			// It is observed, not derived from the plan, so that whoever looks at it next sees the same.
+			cluster, err = s.Get(ctx, plan.Cluster)
+		}
+		if err == nil {
 			return &Created{Cluster: *cluster, Credentials: c.credentials, Took: time.Since(began)}, nil
 		}
 		retry := again(err) != ""
@@ -76,16 +77,6 @@ func (p *Plan) takenMeanwhile(asked Spec, err error) string {
 		return fmt.Sprintf("port %d is taken, trying another", p.spec.APIPort)
 	}
 	return ""
-}
-
-// created is the cluster as it is now. It is observed, not derived from the plan, so that whoever lists it next
-// sees the same.
-func (s *Service) created(ctx context.Context, p *Plan) (*Cluster, error) {
-	o, err := observe(ctx, s.Engine)
-	if err != nil {
-		return nil, err
-	}
-	return o.get(p.Cluster)
 }
 
 // creation is one attempt to carry out a plan.

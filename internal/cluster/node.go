@@ -83,9 +83,6 @@ func (p *Plan) container(n plannedNode) ContainerSpec {
 	for _, c := range capabilities {
 		spec.Capabilities = append(spec.Capabilities, c.name)
 	}
-	if !p.engine.Rootless {
-		spec.Devices = []string{"/dev/kmsg"} // the kubelet watches it for processes that ran out of memory
-	}
 	spec.Labels[nodeapi.LabelKubernetes] = p.Kubernetes
 	if p.spec.Ephemeral {
 		spec.Labels[nodeapi.LabelEphemeral] = "true"

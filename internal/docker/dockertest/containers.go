@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
-	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
 // container is a container, running or not.
@@ -77,13 +76,11 @@ func (e *Engine) startContainer(name string) error {
 	if c.spec.Network != "" && e.networks[c.spec.Network] == nil {
 		return notFound("network", c.spec.Network)
 	}
-	for _, p := range c.spec.Ports {
-		if p.HostPort != 0 && e.portTaken(p.HostPort) {
-			return &fault.Error{Code: fault.PortInUse, Summary: "a host port of " + c.spec.Name + " is already in use",
-				Hint: "choose another port, or stop what uses it"}
-		}
+	listeners, err := e.publish(c.spec)
+	if err != nil {
+		return err
 	}
-	p := &Process{Name: c.spec.Name, Spec: c.spec, engine: e, c: c, stop: make(chan struct{}), done: make(chan struct{})}
+	p := &Process{Name: c.spec.Name, Spec: c.spec, engine: e, c: c, stop: make(chan struct{}), done: make(chan struct{}), listeners: listeners}
 	c.process, c.state = p, "running"
 	program := e.onStart
 	if program == nil {
@@ -120,6 +117,9 @@ func (e *Engine) ended(p *Process, exitCode int) {
 		s.end(io.EOF)
 	}
 	p.c.attached = nil
+	for _, l := range p.listeners {
+		_ = l.Close()
+	}
 	p.askToStop()
 	close(p.done)
 }

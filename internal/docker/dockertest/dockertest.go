@@ -33,6 +33,7 @@ type Engine struct {
 	volumes    map[string]*volume
 	images     []*storedImage
 	takenPorts map[uint16]bool
+	listen     bool // on published ports
 	nextID     int
 	onStart    StartFunc
 	onExec     ExecFunc

@@ -182,3 +182,18 @@ func (e *Engine) copyFrom(containerName, name string) (io.ReadCloser, error) {
 	}
 	return io.NopCloser(&buf), nil
 }
+
+// Modes are the permissions of the files and directories of a volume, by path relative to its root.
+func (e *Engine) Modes(volumeName string) (map[string]int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v, ok := e.volumes[volumeName]
+	if !ok {
+		return nil, notFound("volume", volumeName)
+	}
+	modes := map[string]int64{}
+	for name, f := range v.files {
+		modes[strings.TrimPrefix(name, "/")] = f.header.Mode
+	}
+	return modes, nil
+}

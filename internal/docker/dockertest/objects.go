@@ -120,7 +120,7 @@ func (e *Engine) inspect(kind cluster.ObjectKind, name string) (json.RawMessage,
 			"State":  map[string]any{"Status": c.state, "ExitCode": c.exitCode},
 			"Config": map[string]any{"Image": c.spec.Image, "Labels": c.spec.Labels, "Env": c.spec.Env}}
 	case cluster.KindNetwork:
-		if n, ok := e.networks[name]; ok {
+		if n := e.findNetwork(name); n != nil {
 			object = map[string]any{"Id": n.ID, "Name": n.Name, "Labels": n.Labels}
 		}
 	case cluster.KindVolume:
@@ -197,15 +197,29 @@ func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
 func (e *Engine) removeNetwork(name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if _, ok := e.networks[name]; !ok {
+	n := e.findNetwork(name)
+	if n == nil {
 		return notFound("network", name)
 	}
 	for _, c := range e.containers {
-		if c.process != nil && c.spec.Network == name {
+		if c.process != nil && c.spec.Network == n.Name {
 			return conflict("network %s has active endpoints", name)
 		}
 	}
-	delete(e.networks, name)
+	delete(e.networks, n.Name)
+	return nil
+}
+
+// findNetwork finds a network by name or ID; nil if there is none. The caller holds mu.
+func (e *Engine) findNetwork(name string) *cluster.Network {
+	if n, ok := e.networks[name]; ok {
+		return n
+	}
+	for _, n := range e.networks {
+		if n.ID == name {
+			return n
+		}
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"sync"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -43,7 +44,13 @@ type Process struct {
 	stop   chan struct{}
 	once   sync.Once
 	done   chan struct{} // closed when the container has ended
+	// listeners on the host, by the container's port.
+	listeners map[uint16]net.Listener
 }
+
+// Listener is what arrives at one of the container's published ports; nil unless the engine was told to
+// [Engine.ListenOnPorts]. It is closed when the container ends.
+func (p *Process) Listener(containerPort uint16) net.Listener { return p.listeners[containerPort] }
 
 // Stopping is closed when the container is asked to stop, or is killed.
 func (p *Process) Stopping() <-chan struct{} { return p.stop }

@@ -1,0 +1,57 @@
+package cluster
+
+import (
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// What the tests of this package, which are outside of it because of package dockertest, need from inside.
+
+// SetHost takes the place of the host that the service runs on.
+func (s *Service) SetHost(portBusy func(uint16) bool, subnets ...netip.Prefix) {
+	s.portBusy = func(_ netip.Addr, port uint16) bool { return portBusy(port) }
+	s.hostSubnets = func() []netip.Prefix { return subnets }
+}
+
+// SetGrace sets how long an engine's call goes on after a cancellation.
+func (s *Service) SetGrace(d time.Duration) { s.grace = d }
+
+// PlannedPort is the host port of the API.
+func (p *Plan) PlannedPort() uint16 { return p.spec.APIPort }
+
+// SubnetPools are where clusters get their subnets from, and InnerNetworks what is inside of every cluster.
+var (
+	SubnetPools   = subnetPools
+	InnerNetworks = []netip.Prefix{podNetwork, serviceNetwork}
+)
+
+const (
+	FirstAPIPort = firstAPIPort
+	LastAPIPort  = lastAPIPort
+	MaxAttempts  = maxAttempts
+)
+
+// PortBusy looks at the real host.
+var PortBusy = portBusy
+
+// CapabilityTable is every capability of a node with its reason.
+func CapabilityTable() map[string]string {
+	table := map[string]string{}
+	for _, c := range capabilities {
+		table[c.name] = c.reason
+	}
+	return table
+}
+
+// Follow reads a node's output as a creation does.
+func Follow(r io.Reader, sink event.Sink) error {
+	w := &watch{node: "n", step: "start/n", emit: sink.Emit}
+	return w.follow(r)
+}
+
+// ParseEvent reads one line of a node's output.
+func ParseEvent(line []byte) (nodeapi.Event, bool) { return parseEvent(line) }

@@ -1,0 +1,158 @@
+// Package fakenode is the program of a node for containers of package dockertest: it reads what a node is given,
+// tells of a start that goes well, answers the API's /readyz with the cluster's own certificates, and does what the
+// command line asks of skiff-node. With it, clusters can be created in memory.
+//
+//	e := dockertest.New()
+//	fakenode.Install(e)
+package fakenode
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Install makes every container of an engine a node.
+func Install(e *dockertest.Engine) {
+	e.ListenOnPorts()
+	e.OnStart(Run)
+	e.OnExec(Exec)
+}
+
+// Components that the node says it runs, in the order in which they become ready.
+var Components = []string{"containerd", "etcd", "kube-apiserver", "kubelet"}
+
+// conditions of the readiness contract.
+var conditions = []string{nodeapi.ConditionComponents, nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount}
+
+// Run is a node that becomes ready and runs until it is stopped.
+func Run(p *dockertest.Process) int {
+	stop, err := Serve(p, nil)
+	if err != nil {
+		p.Emit(nodeapi.Event{Kind: nodeapi.EventFatal, Message: err.Error()})
+		return 1
+	}
+	defer stop()
+	Tell(p)
+	<-p.Stopping()
+	return 0
+}
+
+// Tell emits the events of a start that goes well.
+func Tell(p *dockertest.Process) {
+	now := time.Now()
+	for _, name := range conditions {
+		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Message: "the node is starting", Since: now}})
+	}
+	for _, state := range []nodeapi.State{nodeapi.StateWaiting, nodeapi.StateStarting, nodeapi.StateReady} {
+		for _, name := range Components {
+			p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventComponent, Component: &nodeapi.ComponentStatus{Name: name, State: state, Since: now}})
+		}
+	}
+	for _, name := range conditions {
+		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Met: true, Since: now}})
+	}
+	p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventReady})
+}
+
+// Config is what the node was given.
+func Config(p *dockertest.Process) (nodeapi.Config, error) {
+	var config nodeapi.Config
+	content, err := p.ReadFile(nodeapi.ConfigPath)
+	if err != nil {
+		return config, err
+	}
+	if err := json.Unmarshal(content, &config); err != nil {
+		return config, fmt.Errorf("%s: %w", nodeapi.ConfigPath, err)
+	}
+	if config.APIVersion != nodeapi.ConfigVersion || config.Node != p.Name {
+		return config, fmt.Errorf("%s is not of this node: %+v", nodeapi.ConfigPath, config)
+	}
+	return config, nil
+}
+
+// Serve serves the API on the node's published port, if it has one: /readyz, and all else by handler if that is not
+// nil. Only clients with a certificate of the cluster's authority get an answer.
+func Serve(p *dockertest.Process, handler http.Handler) (stop func(), err error) {
+	if _, err := Config(p); err != nil {
+		return nil, err
+	}
+	listener := p.Listener(nodeapi.APIServerPort)
+	if listener == nil {
+		return func() {}, nil
+	}
+	var files [3][]byte
+	for i, name := range []string{"ca.crt", "apiserver.crt", "apiserver.key"} {
+		if files[i], err = p.ReadFile(path.Join(nodeapi.PKIDir, name)); err != nil {
+			return nil, err
+		}
+	}
+	pair, err := tls.X509KeyPair(files[1], files[2])
+	if err != nil {
+		return nil, err
+	}
+	clients := x509.NewCertPool()
+	if !clients.AppendCertsFromPEM(files[0]) {
+		return nil, errors.New("ca.crt holds no certificate")
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	if handler != nil {
+		mux.Handle("/", handler)
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}}
+	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with stop
+	return func() { _ = server.Close() }, nil
+}
+
+// Exec answers what is run in a node: the commands of skiff-node, and nothing else.
+func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+	if len(spec.Cmd) != 2 || spec.Cmd[0] != nodeapi.NodeBinary {
+		fmt.Fprintf(spec.Stderr, "%q: not found\n", spec.Cmd)
+		return 127, nil
+	}
+	var answer any
+	var err error
+	switch spec.Cmd[1] {
+	case "status":
+		answer, err = status(p)
+	case "images":
+		answer, err = images(p)
+	case "load":
+		answer, err = load(p, spec.Stdin)
+	default:
+		err = fmt.Errorf("usage: skiff-node has no command %q", spec.Cmd[1])
+	}
+	if err == nil {
+		err = json.NewEncoder(spec.Stdout).Encode(answer)
+	}
+	if err != nil {
+		fmt.Fprintln(spec.Stderr, "skiff-node:", err)
+		return 1, nil
+	}
+	return 0, nil
+}
+
+// status is that of a node that is ready.
+func status(p *dockertest.Process) (nodeapi.Status, error) {
+	config, err := Config(p)
+	s := nodeapi.Status{Cluster: config.Cluster, Node: config.Node, Role: config.Role, Ready: true}
+	for _, name := range conditions {
+		s.Conditions = append(s.Conditions, nodeapi.Condition{Name: name, Met: true})
+	}
+	for _, name := range Components {
+		s.Components = append(s.Components, nodeapi.ComponentStatus{Name: name, State: nodeapi.StateReady, Version: "v1"})
+	}
+	return s, err
+}
