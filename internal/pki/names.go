@@ -98,7 +98,7 @@ func addNames(cert *x509.Certificate, names ...string) {
 	for _, name := range names {
 		address, err := netip.ParseAddr(name)
 		if err != nil {
-			if !slices.Contains(cert.DNSNames, name) {
+			if name != "" && !slices.Contains(cert.DNSNames, name) {
 				cert.DNSNames = append(cert.DNSNames, name)
 			}
 			continue

@@ -20,7 +20,7 @@ var (
 	serverNames = ServerNames{
 		Node: "skiff-demo-server-1", Addresses: []netip.Addr{netip.MustParseAddr("172.30.0.2")},
 		ServiceCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16"), netip.MustParsePrefix("fd00:96::/112")},
-		ClusterDomain: "demo.local", Extra: []string{"builder.example", "192.0.2.7", "localhost", "127.0.0.1"},
+		ClusterDomain: "demo.local", Extra: []string{"builder.example", "192.0.2.7", "localhost", "127.0.0.1", ""},
 	}
 	agentNames = NodeNames{Node: "skiff-demo-agent-1", Addresses: []netip.Addr{netip.MustParseAddr("172.30.0.3")}}
 
