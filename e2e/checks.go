@@ -173,3 +173,16 @@ func want(holds bool, format string, args ...any) error {
 	}
 	return fmt.Errorf(format, args...)
 }
+
+// Ended waits until a pod has ended in a phase.
+func (c *Cluster) Ended(name string, phase corev1.PodPhase) *corev1.Pod {
+	c.Helper()
+	var pod *corev1.Pod
+	c.Eventually(fmt.Sprintf("pod %s ends in phase %s", name, phase), func(ctx context.Context) (err error) {
+		if pod, err = c.Pod(ctx, name); err != nil {
+			return err
+		}
+		return want(pod.Status.Phase == phase, "%s", DescribePod(pod))
+	})
+	return pod
+}
