@@ -36,6 +36,9 @@ func writeSeed(ctx context.Context, out string) error {
 		return err
 	}
 	made, err := makeSeed(ctx, dir)
+	if ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), os.RemoveAll(dir))
+	}
 	if err != nil {
 		return fmt.Errorf("make the seed: %w (the components' logs are in %s)", err, dir)
 	}
