@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
-	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // What the tests of this package, which are outside of it because of package dockertest, need from inside.
@@ -52,6 +51,3 @@ func Follow(r io.Reader, sink event.Sink) error {
 	w := &watch{node: "n", step: "start/n", emit: sink.Emit}
 	return w.follow(r)
 }
-
-// ParseEvent reads one line of a node's output.
-func ParseEvent(line []byte) (nodeapi.Event, bool) { return parseEvent(line) }

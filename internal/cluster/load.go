@@ -198,18 +198,32 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 			return err
 		})
 	}
-	group.Go(func() error {
+	// Not in the group: a read from a pipe or a terminal cannot be interrupted, and must not hold up the end.
+	sent := make(chan struct{})
+	var sendErr error // before sent is closed, and that before a node can see the end of its stream
+	go func() {
 		_, err := io.Copy(io.MultiWriter(sinks...), archive)
-		err = errors.Join(err, archive.Close())
+		sendErr = errors.Join(err, archive.Close())
+		close(sent)
 		for _, w := range pipes {
-			_ = w.CloseWithError(err) // nil is the end of the stream
+			_ = w.CloseWithError(sendErr) // nil is the end of the stream
 		}
-		if errors.Is(err, errNodeEnded) {
-			return nil // the node has the say
+	}()
+	stop := context.AfterFunc(groupCtx, func() {
+		for _, w := range pipes {
+			_ = w.CloseWithError(context.Cause(groupCtx))
 		}
-		return err
 	})
-	return group.Wait()
+	defer stop()
+	err = group.Wait()
+	select {
+	case <-sent:
+		if sendErr != nil && !errors.Is(sendErr, errNodeEnded) && ctx.Err() == nil {
+			return sendErr // what the nodes say of half an archive does not help
+		}
+	default:
+	}
+	return err
 }
 
 // errNodeEnded stops the sending to a node whose import is over.
