@@ -6,12 +6,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
+
+// The scenario stays on the main thread, which is the one that inherits orphans: the kernel shows the children of
+// one thread in the order in which it got them, so that a child made there hides a later orphan.
+func init() {
+	if os.Getenv(childEnv) == "reaper" {
+		runtime.LockOSThread()
+	}
+}
 
 // TestReap runs the scenario in a process of its own, because a reaper is for a whole process.
 func TestReap(t *testing.T) {
