@@ -37,8 +37,13 @@ func newClient(n *Node) (kubernetes.Interface, error) {
 // endpoint. The Service has no selector, because there is no pod behind it.
 func publishDNS(ctx context.Context, client kubernetes.Interface, n *Node) error {
 	services := client.CoreV1().Services(metav1.NamespaceSystem)
-	if _, err := services.Create(ctx, dnsService(n), metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("create Service kube-system/kube-dns: %w", err)
+	// Looked up first: creating it again is refused because its address is taken, whoever has it.
+	_, err := services.Get(ctx, dnsServiceName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = services.Create(ctx, dnsService(n), metav1.CreateOptions{})
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) { // another server was faster
+		return fmt.Errorf("publish Service kube-system/kube-dns: %w", err)
 	}
 	for _, slice := range dnsEndpointSlices(n) {
 		slices := client.DiscoveryV1().EndpointSlices(metav1.NamespaceSystem)

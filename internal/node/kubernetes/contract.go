@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -175,6 +176,9 @@ func (c *contract) followDNS(ctx context.Context) {
 		cancel()
 		pause := dnsRecheck
 		if err != nil {
+			if failed := (*net.DNSError)(nil); errors.As(err, &failed) {
+				failed.Server = server // the resolver believes that it asked the one in resolv.conf
+			}
 			pause = dnsRetry
 			c.set(nodeapi.ConditionDNS, fmt.Sprintf("%s does not resolve: %v", name, err))
 		} else {
