@@ -31,8 +31,8 @@ which need not run.`,
 	merge := newCmd(deps, merge, nil, &cobra.Command{
 		Use:   "merge [NAME]",
 		Short: "Write a cluster's context to your kubeconfig and select it",
-		Long: `Write a cluster's context to the first file of KUBECONFIG, or ~/.kube/config, and select it. All else in the
-file stays as it is.`,
+		Long: `Write a cluster's context to the first file of KUBECONFIG that exists, or ~/.kube/config, and select it. A context
+that is in another of the files already is renewed there. All else stays as it is.`,
 		Example: `  skiff kubeconfig merge
   skiff kubeconfig merge demo --kubeconfig ci.yaml`,
 	})
