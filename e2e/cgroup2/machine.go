@@ -33,6 +33,9 @@ func (m machine) args() []string {
 	cpu := "max"
 	if m.Accel == "tcg" {
 		cpu = "max,la57=off" // five levels of page tables make every miss of the emulated TLB dearer
+		// The kernel mistrusts the time-stamp counters of several processors, which are one here, and would read the
+		// clock from a device instead: that stops all processors, and Go programs read the clock all the time.
+		kernel += " tsc=reliable clocksource=tsc"
 	}
 	args := []string{
 		"-accel", m.Accel, "-cpu", cpu, "-smp", strconv.Itoa(m.CPUs), "-m", strconv.Itoa(m.Memory),

@@ -22,13 +22,13 @@ var greedy []byte
 // clusterSteps are a cluster's life. The names of the cluster and its node are Skiff's defaults.
 var clusterSteps = []step{
 	{"skiff doctor finds nothing that keeps clusters from running", 5 * time.Minute, doctor},
-	{"skiff create meets the readiness contract", 12 * time.Minute, create},
+	{"skiff create meets the readiness contract", 25 * time.Minute, create},
 	{"the node gives its pods every controller", 2 * time.Minute, checkControllers},
 	{"a Deployment becomes ready", 8 * time.Minute, deploy},
 	{"its Service answers by name", 4 * time.Minute, askService},
 	{"limits of a pod reach its cgroup", 4 * time.Minute, checkPod},
 	{"a pod that takes too much memory is killed", 4 * time.Minute, checkGreedy},
-	{"the cluster comes back after docker restart", 12 * time.Minute, restart},
+	{"the cluster comes back after docker restart", 15 * time.Minute, restart},
 	{"skiff delete leaves nothing behind", 5 * time.Minute, remove},
 }
 
@@ -41,7 +41,7 @@ func doctor(ctx context.Context, _ *scenario) error {
 
 // create keeps a cluster that does not become ready, for the logs.
 func create(ctx context.Context, _ *scenario) error {
-	if _, err := skiff(ctx, "create", "--wait", "10m", "--retain"); err != nil {
+	if _, err := skiff(ctx, "create", "--wait", "15m", "--retain"); err != nil {
 		return err
 	}
 	_, err := skiff(ctx, "status")

@@ -42,9 +42,22 @@ func checkMachine(ctx context.Context, s *scenario) error {
 		return err
 	}
 	s.Facts["kernel"] = strings.TrimSpace(kernel)
-	controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
-	s.Facts["controllers of the machine"] = strings.TrimSpace(string(controllers))
-	return err
+	return s.facts(map[string]string{
+		"controllers of the machine": "/sys/fs/cgroup/cgroup.controllers",
+		"clock":                      "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+	})
+}
+
+// facts keeps the content of files.
+func (s *scenario) facts(files map[string]string) error {
+	for fact, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		s.Facts[fact] = strings.TrimSpace(string(data))
+	}
+	return nil
 }
 
 func checkDocker(ctx context.Context, s *scenario) error {
