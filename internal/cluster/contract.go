@@ -100,7 +100,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 
 // parseEvent reads a line of a node's output; whatever else is printed there is no event.
 func parseEvent(line []byte) (nodeapi.Event, bool) {
-	line = bytes.TrimSpace(line)
+	line = bytes.Trim(line, " \t\r\n") // JSON's white space
 	if len(line) == 0 || line[0] != '{' {
 		return nodeapi.Event{}, false
 	}
