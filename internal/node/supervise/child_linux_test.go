@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "reaper":
+		time.AfterFunc(time.Minute, func() { // a status or an orphan got lost, and somebody waits for it
+			fmt.Println("the scenario hangs")
+			os.Exit(1)
+		})
 		if err := reaperScenario(); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
