@@ -51,7 +51,16 @@ type plannedNode struct {
 	name    string
 	role    nodeapi.Role
 	address netip.Addr
+	pods    netip.Prefix // its part of the pod network
 	labels  map[string]string
+}
+
+// podRange is a node's part of the pod network: the /24 with the node's index, which is how the controller manager
+// divides it too.
+func podRange(index int) netip.Prefix {
+	a := podNetwork.Addr().As4()
+	a[2] += byte(index)
+	return netip.PrefixFrom(netip.AddrFrom4(a), 24)
 }
 
 // volume is the node's memory.
@@ -99,7 +108,7 @@ func (p *Plan) container(n plannedNode) ContainerSpec {
 func (p *Plan) config(n plannedNode) nodeapi.Config {
 	c := nodeapi.Config{
 		APIVersion: nodeapi.ConfigVersion, Cluster: p.Cluster, Node: n.name, Role: n.role,
-		PodCIDRs: []netip.Prefix{podNetwork}, ServiceCIDRs: []netip.Prefix{serviceNetwork},
+		PodCIDRs: []netip.Prefix{podNetwork}, NodePodCIDRs: []netip.Prefix{n.pods}, ServiceCIDRs: []netip.Prefix{serviceNetwork},
 		DNSServiceIPs: []netip.Addr{dnsService}, ClusterDomain: clusterDomain, Ephemeral: p.spec.Ephemeral,
 	}
 	for _, other := range p.nodes {

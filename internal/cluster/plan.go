@@ -161,7 +161,10 @@ func planCreate(o *observation, spec Spec, image foundImage, version string, avo
 	address := subnet.Addr().Next() // the first one is the bridge's
 	for i := range spec.Servers {
 		address = address.Next()
-		p.nodes = append(p.nodes, plannedNode{nodeName(spec.Name, nodeapi.RoleServer, i+1), nodeapi.RoleServer, address, labels(nodeapi.RoleServer)})
+		p.nodes = append(p.nodes, plannedNode{
+			name: nodeName(spec.Name, nodeapi.RoleServer, i+1), role: nodeapi.RoleServer,
+			address: address, pods: podRange(len(p.nodes)), labels: labels(nodeapi.RoleServer),
+		})
 	}
 	p.Steps = p.steps()
 	return p, nil

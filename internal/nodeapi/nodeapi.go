@@ -32,8 +32,10 @@ type Config struct {
 	// Node is the node's name in Kubernetes: the same as its container's name and host name.
 	Node string `json:"node"`
 	Role Role   `json:"role"`
-	// PodCIDRs and ServiceCIDRs hold one prefix per IP family, the primary family first.
+	// PodCIDRs and ServiceCIDRs are the cluster's, NodePodCIDRs this node's own part of PodCIDRs. Each holds one
+	// prefix per IP family, the primary family first.
 	PodCIDRs     []netip.Prefix `json:"podCIDRs"`
+	NodePodCIDRs []netip.Prefix `json:"nodePodCIDRs"`
 	ServiceCIDRs []netip.Prefix `json:"serviceCIDRs"`
 	// DNSServiceIPs are the addresses of the kube-dns Service, one per family, inside ServiceCIDRs.
 	DNSServiceIPs []netip.Addr `json:"dnsServiceIPs"`
@@ -131,6 +133,7 @@ const PauseImage = "skiff.dev/pause:1"
 const (
 	APIServerPort         = 6443  // on every address of the node; the only one that is published
 	KubeletPort           = 10250 // on every address
+	LocalAPIPort          = 6444  // loopback; the API server for the components of the same node
 	ControllerManagerPort = 10257 // loopback
 	SchedulerPort         = 10259 // loopback
 	KubeProxyHealthzPort  = 10256 // on every address, as upstream

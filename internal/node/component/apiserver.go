@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"net"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -11,17 +12,23 @@ import (
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 )
 
-// APIServer serves the Kubernetes API.
-func APIServer(n *Node) supervise.Component {
+// APIServer serves the Kubernetes API behind a door, which it opens for the other components when it is ready.
+func APIServer(n *Node, door *Door) supervise.Component {
 	return supervise.Component{
 		Name:      NameAPIServer,
 		Version:   kubernetesVersion(),
 		DependsOn: []string{NameEtcd},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			return runAPIServer(ctx, APIServerArgs(n))
+			return runAPIServer(ctx, APIServerArgs(n), door)
 		}),
-		Ready:   awaitHTTP(n.APIServerURL() + "/readyz?verbose"),
-		Healthy: probeHTTP(n.APIServerURL() + "/livez?verbose"),
+		Ready: func(ctx context.Context) error {
+			if err := awaitHTTP(n.apiServerURL() + "/readyz?verbose")(ctx); err != nil {
+				return err
+			}
+			door.open()
+			return nil
+		},
+		Healthy: probeHTTP(n.apiServerURL() + "/livez?verbose"),
 		Restart: once,
 	}
 }
@@ -59,12 +66,13 @@ func APIServerArgs(n *Node) []string {
 	}
 }
 
-func runAPIServer(ctx context.Context, args []string) error {
+func runAPIServer(ctx context.Context, args []string, listener net.Listener) error {
 	s := options.NewServerRunOptions()
 	fss := s.Flags()
 	if err := parse(NameAPIServer, fss.FlagSets, args); err != nil {
 		return err
 	}
+	s.SecureServing.Listener = listener
 	completed, err := s.Complete(ctx)
 	if err != nil {
 		return err

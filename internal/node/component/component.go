@@ -30,6 +30,7 @@ const (
 	NameKubeProxy         = "kube-proxy"
 	NameDNS               = "coredns"
 	NamePodNetwork        = "pod-network"
+	NameRegistration      = "registration"
 )
 
 // Node is what the components need to know of the node they run on.
@@ -53,6 +54,8 @@ type Place struct {
 	EtcdDir, EtcdSocket string
 	// APIServer is where the API server listens. It is reached on the loopback in any case.
 	APIServer netip.AddrPort
+	// LocalAPIPort is the port on the loopback that components use (see [Door]); 0 means APIServer's.
+	LocalAPIPort uint16
 	// ControllerManagerPort is a port on the loopback.
 	ControllerManagerPort uint16
 }
@@ -65,6 +68,7 @@ func NodePlace() Place {
 		EtcdDir:               nodeapi.EtcdDir,
 		EtcdSocket:            nodeapi.EtcdSocket,
 		APIServer:             netip.AddrPortFrom(netip.IPv4Unspecified(), nodeapi.APIServerPort),
+		LocalAPIPort:          nodeapi.LocalAPIPort,
 		ControllerManagerPort: nodeapi.ControllerManagerPort,
 	}
 }
@@ -75,8 +79,16 @@ func (n *Node) IP() netip.Addr { return n.IPs[0] }
 // PKI returns the path of a file in the node's PKI directory.
 func (n *Node) PKI(name string) string { return filepath.Join(n.PKIDir, name) }
 
-// APIServerURL is how the components of this node reach its API server.
-func (n *Node) APIServerURL() string { return fmt.Sprintf("https://127.0.0.1:%d", n.APIServer.Port()) }
+// apiServerURL is where this node's API server is asked whether it is ready.
+func (n *Node) apiServerURL() string { return fmt.Sprintf("https://127.0.0.1:%d", n.APIServer.Port()) }
+
+// ClientURL is how the components of this node reach the API server.
+func (n *Node) ClientURL() string {
+	if n.LocalAPIPort == 0 {
+		return n.apiServerURL()
+	}
+	return fmt.Sprintf("https://127.0.0.1:%d", n.LocalAPIPort)
+}
 
 // Kubeconfig returns the path of the kubeconfig of a user: "admin", "kubelet", a component's name.
 func (n *Node) Kubeconfig(user string) string {

@@ -14,9 +14,8 @@ import (
 func ControllerManager(n *Node) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", n.ControllerManagerPort)
 	return supervise.Component{
-		Name:      NameControllerManager,
-		Version:   kubernetesVersion(),
-		DependsOn: []string{NameAPIServer},
+		Name:    NameControllerManager,
+		Version: kubernetesVersion(),
 		Runner: supervise.Func(func(ctx context.Context) error {
 			return runControllerManager(ctx, ControllerManagerArgs(n))
 		}),

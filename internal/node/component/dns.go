@@ -42,9 +42,8 @@ func init() {
 func DNS(n *Node) supervise.Component {
 	ready := make(chan struct{})
 	return supervise.Component{
-		Name:      NameDNS,
-		Version:   moduleVersion("github.com/coredns/coredns"),
-		DependsOn: []string{NameAPIServer},
+		Name:    NameDNS,
+		Version: moduleVersion("github.com/coredns/coredns"),
 		Runner: supervise.Func(func(ctx context.Context) error {
 			client, err := newClient(n)
 			if err != nil {

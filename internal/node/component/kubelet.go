@@ -20,9 +20,8 @@ import (
 func Kubelet(n *Node) supervise.Component {
 	url := fmt.Sprintf("http://127.0.0.1:%d/healthz", nodeapi.KubeletHealthzPort)
 	return supervise.Component{
-		Name:      NameKubelet,
-		Version:   kubernetesVersion(),
-		DependsOn: []string{NameAPIServer},
+		Name:    NameKubelet,
+		Version: kubernetesVersion(),
 		Runner: supervise.Func(func(ctx context.Context) error {
 			return runKubelet(ctx, n)
 		}),

@@ -16,7 +16,7 @@ func KubeProxy(n *Node) supervise.Component {
 	return supervise.Component{
 		Name:      NameKubeProxy,
 		Version:   kubernetesVersion(),
-		DependsOn: []string{NameAPIServer},
+		DependsOn: []string{NameRegistration},
 		Runner: supervise.Func(func(ctx context.Context) error {
 			return runKubeProxy(ctx, KubeProxyArgs(n))
 		}),

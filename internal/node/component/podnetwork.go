@@ -9,77 +9,31 @@ import (
 	"os"
 	"path/filepath"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
-	toolswatch "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/knftables"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// PodNetwork configures CNI for the pod range that the controller manager gives this node, and lets pods
-// reach the world behind the node's address.
+// PodNetwork configures CNI for this node's pod range, and lets pods reach the world behind the node's address.
 func PodNetwork(n *Node) supervise.Component {
 	ready := make(chan struct{})
 	return supervise.Component{
-		Name:      NamePodNetwork,
-		DependsOn: []string{NameAPIServer},
+		Name: NamePodNetwork,
 		Runner: supervise.Func(func(ctx context.Context) error {
 			if err := masquerade(ctx, n); err != nil {
 				return err
 			}
-			client, err := newClient(n)
-			if err != nil {
-				return err
-			}
-			ranges, err := awaitPodCIDRs(ctx, client, n.Node)
-			if err != nil {
-				return err
-			}
-			if err := writeCNIConfig(nodeapi.CNIConfigDir, ranges, n.MTU); err != nil {
+			if err := writeCNIConfig(nodeapi.CNIConfigDir, n.NodePodCIDRs, n.MTU); err != nil {
 				return err
 			}
 			close(ready)
 			<-ctx.Done()
 			return nil
 		}),
-		Ready:   awaitClosed(ready, "the controller manager to give this node a pod range"),
+		Ready:   awaitClosed(ready, "nftables to take the rules for pods' traffic"),
 		Restart: once,
 	}
-}
-
-// awaitPodCIDRs watches this node until it has pod ranges.
-func awaitPodCIDRs(ctx context.Context, client kubernetes.Interface, node string) ([]netip.Prefix, error) {
-	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), "nodes", metav1.NamespaceAll,
-		fields.OneTermEqualSelector(metav1.ObjectNameField, node))
-	event, err := toolswatch.UntilWithSync(ctx, lw, &corev1.Node{}, nil, hasPodCIDRs)
-	if err != nil {
-		return nil, fmt.Errorf("watch the node's pod range: %w", err)
-	}
-	object, ok := event.Object.(*corev1.Node)
-	if !ok {
-		return nil, fmt.Errorf("watch of nodes answered %T", event.Object)
-	}
-	var ranges []netip.Prefix
-	for _, text := range object.Spec.PodCIDRs {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("pod range of node %s: %w", node, err)
-		}
-		ranges = append(ranges, prefix)
-	}
-	return ranges, nil
-}
-
-// hasPodCIDRs is a watch condition.
-func hasPodCIDRs(event watch.Event) (bool, error) {
-	node, ok := event.Object.(*corev1.Node)
-	return ok && event.Type != watch.Deleted && len(node.Spec.PodCIDRs) > 0, nil
 }
 
 type (

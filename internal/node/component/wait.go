@@ -31,12 +31,15 @@ func awaitClosed(ch <-chan struct{}, what string) func(context.Context) error {
 
 // probeInterval is how often an endpoint of this process is asked whether it serves yet. Upstream offers
 // no event for it.
-const probeInterval = 10 * time.Millisecond
+const probeInterval = 20 * time.Millisecond
 
 // awaitHTTP is a Ready function that waits until a GET answers 200.
 func awaitHTTP(url string) func(context.Context) error {
-	probe := probeHTTP(url)
 	return func(ctx context.Context) error {
+		// One connection for all questions: a handshake for each would be felt while everything else starts.
+		client := probeClient(true)
+		defer client.CloseIdleConnections()
+		probe := probe(client, url)
 		ticker := time.NewTicker(probeInterval)
 		defer ticker.Stop()
 		for {
@@ -55,14 +58,19 @@ func awaitHTTP(url string) func(context.Context) error {
 
 // probeHTTP is a Healthy function: one GET that must answer 200. The server is this process itself, on an
 // address of this node, so its certificate tells nothing that the address does not.
-func probeHTTP(url string) func(context.Context) error {
-	client := &http.Client{
+func probeHTTP(url string) func(context.Context) error { return probe(probeClient(false), url) }
+
+func probeClient(keepAlive bool) *http.Client {
+	return &http.Client{
 		Timeout: 5 * time.Second,
 		Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-			DisableKeepAlives: true,
+			DisableKeepAlives: !keepAlive,
 		},
 	}
+}
+
+func probe(client *http.Client, url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -73,10 +81,10 @@ func probeHTTP(url string) func(context.Context) error {
 			return err
 		}
 		defer resp.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // to the end: the connection is used again
 		if resp.StatusCode == http.StatusOK {
 			return nil
 		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		if err != nil {
 			return fmt.Errorf("%s: %s", url, resp.Status)
 		}

@@ -18,6 +18,9 @@ func inspectNode(config nodeapi.Config) (*component.Node, error) {
 		return nil, err
 	}
 	node.MTU = iface.MTU
+	if len(config.NodePodCIDRs) == 0 {
+		return nil, errors.New("the configuration gives this node no pod range")
+	}
 	for _, cidr := range config.PodCIDRs { // one address per family, in the order of the pod ranges
 		for _, address := range addresses {
 			if address.Is4() == cidr.Addr().Is4() {

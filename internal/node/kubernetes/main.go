@@ -99,7 +99,7 @@ users:
 contexts:
 - name: default
   context: {cluster: default, user: default}
-`, n.APIServerURL(), n.PKI("ca.crt"), n.PKI(cert+".crt"), n.PKI(cert+".key"))
+`, n.ClientURL(), n.PKI("ca.crt"), n.PKI(cert+".crt"), n.PKI(cert+".key"))
 		if err := os.WriteFile(n.Kubeconfig(user), []byte(text), 0o600); err != nil {
 			return err
 		}

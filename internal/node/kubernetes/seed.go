@@ -91,9 +91,13 @@ func fillDatastore(ctx context.Context, node *component.Node, datastore *embed.E
 			fail(fmt.Errorf("%s ended: %w", c.Name, err))
 		}()
 	}
-	apiServer := component.APIServer(node)
+	door, err := component.OpenDoor(node)
+	if err != nil {
+		return err
+	}
+	apiServer := component.APIServer(node, door)
 	start(apiServer)
-	err := apiServer.Ready(ctx) // all its post-start hooks have run
+	err = apiServer.Ready(ctx) // all its post-start hooks have run
 	if err == nil {
 		start(component.ControllerManager(node))
 		err = awaitSettled(ctx, datastore, node)

@@ -22,23 +22,28 @@ type Logs interface {
 func Components(n *component.Node, logs Logs) ([]supervise.Component, error) {
 	switch n.Role {
 	case nodeapi.RoleServer:
-		return server(n, logs), nil
+		return server(n, logs)
 	default:
 		return nil, fmt.Errorf("this node image has no role %q", n.Role)
 	}
 }
 
 // server is the control plane and all that runs pods.
-func server(n *component.Node, logs Logs) []supervise.Component {
+func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
+	door, err := component.OpenDoor(n)
+	if err != nil {
+		return nil, err
+	}
 	etcd := component.EtcdFor(n, zapcore.AddSync(logs.Writer(component.NameEtcd)))
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
-		component.APIServer(n),
+		component.APIServer(n, door),
+		component.Registration(n),
 		component.ControllerManager(n),
 		component.Scheduler(n),
 		component.DNS(n),
 		component.Kubelet(n),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
-	}
+	}, nil
 }

@@ -1,0 +1,80 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Registration makes this node's object with what was decided before the node was made: its pod range, its address,
+// and the label of its role, which a kubelet may not give itself (NodeRestriction). The kubelet finds the object
+// and adds the rest. kube-proxy, which looks for the address once a second, finds it at its first look.
+func Registration(n *Node) supervise.Component {
+	ready := make(chan struct{})
+	return supervise.Component{
+		Name:      NameRegistration,
+		DependsOn: []string{NameAPIServer},
+		Runner: supervise.Func(func(ctx context.Context) error {
+			client, err := newClient(n)
+			if err != nil {
+				return err
+			}
+			if err := register(ctx, client, nodeObject(n)); err != nil {
+				return fmt.Errorf("register node %s: %w", n.Node, err)
+			}
+			close(ready)
+			<-ctx.Done()
+			return nil
+		}),
+		Ready:   awaitClosed(ready, "the API server to take the node's object"),
+		Restart: once,
+	}
+}
+
+// controlPlaneLabel is kubeadm's, which tools and the conformance tests know servers by.
+const controlPlaneLabel = "node-role.kubernetes.io/control-plane"
+
+func nodeObject(n *Node) *corev1.Node {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+		Name: n.Node, Labels: map[string]string{corev1.LabelHostname: n.Node},
+	}}
+	if n.Role == nodeapi.RoleServer {
+		node.Labels[controlPlaneLabel] = ""
+	}
+	for _, r := range n.NodePodCIDRs {
+		node.Spec.PodCIDRs = append(node.Spec.PodCIDRs, r.String())
+	}
+	node.Spec.PodCIDR = node.Spec.PodCIDRs[0]
+	for _, ip := range n.IPs {
+		node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
+	}
+	node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: n.Node})
+	return node
+}
+
+// register creates a node's object. One that is there already, after a restart, keeps what others gave it.
+func register(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
+	nodes := client.CoreV1().Nodes()
+	_, err := nodes.Create(ctx, node, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	there, err := nodes.Get(ctx, node.Name, metav1.GetOptions{})
+	if err != nil || reflect.DeepEqual(there.Status.Addresses, node.Status.Addresses) {
+		return err
+	}
+	there.Status.Addresses = node.Status.Addresses
+	_, err = nodes.UpdateStatus(ctx, there, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return nil // the kubelet was faster
+	}
+	return err
+}
