@@ -30,13 +30,16 @@ type contract struct {
 	// apiServing is closed when the API server is ready; there is nothing to watch before.
 	apiServing chan struct{}
 	serveOnce  sync.Once
+	// met is closed when every clause was met for the first time.
+	met     chan struct{}
+	metOnce sync.Once
 
 	mu   sync.Mutex
 	last map[string]nodeapi.Condition
 }
 
 func newContract(node *component.Node, report func(nodeapi.Condition)) *contract {
-	c := &contract{node: node, report: report, apiServing: make(chan struct{}), last: map[string]nodeapi.Condition{}}
+	c := &contract{node: node, report: report, apiServing: make(chan struct{}), met: make(chan struct{}), last: map[string]nodeapi.Condition{}}
 	for _, name := range []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount} {
 		c.set(name, "the API server does not answer yet")
 	}
@@ -64,6 +67,12 @@ func (c *contract) set(name, missing string) {
 	}
 	c.last[name] = now
 	c.report(now)
+	for _, clause := range c.last {
+		if !clause.Met {
+			return
+		}
+	}
+	c.metOnce.Do(func() { close(c.met) })
 }
 
 // Watch follows the API's objects and cluster DNS until ctx ends.

@@ -45,6 +45,10 @@ func host(ctx context.Context, node *component.Node, events *reporter) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return manager.Run(ctx) })
 	group.Go(func() error { return contract.Watch(ctx) })
+	group.Go(func() error {
+		tuneMemory(ctx, contract.met)
+		return nil
+	})
 	return group.Wait()
 }
 
