@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -30,6 +31,9 @@ func APIServer(n *Node, door *Door) supervise.Component {
 		},
 		Healthy: probeHTTP(n.apiServerURL() + "/livez?verbose"),
 		Restart: once,
+		// A second for requests under way. Watches would be waited for as well, for a minute, and those of this
+		// process's own components do not end before it does.
+		StopTime: time.Second,
 	}
 }
 

@@ -39,7 +39,9 @@ func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) superv
 			if err != nil {
 				return err
 			}
-			defer server.Close()
+			// Closing the whole of it waits for clients to leave, which the API server's never do. The process
+			// ends next.
+			defer server.Server.Stop()
 			if first != nil {
 				if err := first(ctx, server); err != nil {
 					return err

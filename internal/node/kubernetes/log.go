@@ -92,7 +92,8 @@ type routedSink struct {
 
 var _ logr.CallDepthLogSink = (*routedSink)(nil)
 
-func (s *routedSink) Init(info logr.RuntimeInfo) { s.depth = info.CallDepth }
+// Init does nothing: the components' sinks know the depth of logr's own frames, and s.depth counts what comes on top.
+func (s *routedSink) Init(logr.RuntimeInfo) {}
 
 // Enabled is klog's verbosity 0: what upstream shows unless asked for more.
 func (s *routedSink) Enabled(level int) bool { return level <= 0 }
@@ -127,7 +128,7 @@ func (s *routedSink) WithCallDepth(depth int) logr.LogSink {
 func (s *routedSink) target() logr.LogSink {
 	sink := s.router.sink(callingComponent())
 	if c, ok := sink.(logr.CallDepthLogSink); ok {
-		sink = c.WithCallDepth(s.depth + 2)
+		sink = c.WithCallDepth(s.depth + 1) // this sink is one frame
 	}
 	for _, name := range s.names {
 		sink = sink.WithName(name)
