@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
@@ -83,17 +84,26 @@ func runGet(ctx context.Context, args []string) error {
 	count := flags.Int("count", 1, "how often")
 	timeout := flags.Duration("timeout", 5*time.Second, "limit of one request")
 	insecure := flags.Bool("insecure", false, "accept any certificate")
+	account := flags.Bool("account", false, "use the pod's service account: its token, and its idea of who signs certificates")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	client := &http.Client{Timeout: *timeout, Transport: &http.Transport{
-		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: *insecure},
-	}}
+	trust, bearer := &tls.Config{InsecureSkipVerify: *insecure}, ""
+	if *account {
+		var err error
+		if trust.RootCAs, bearer, err = serviceAccount(); err != nil {
+			return err
+		}
+	}
+	client := &http.Client{Timeout: *timeout, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}}
 	for range *count {
 		for _, url := range flags.Args() {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 			if err != nil {
 				return err
+			}
+			if bearer != "" {
+				req.Header.Set("Authorization", "Bearer "+bearer)
 			}
 			resp, err := client.Do(req)
 			if err != nil {
@@ -109,6 +119,24 @@ func runGet(ctx context.Context, args []string) error {
 		}
 	}
 	return nil
+}
+
+// serviceAccount reads what the kubelet puts into every pod.
+func serviceAccount() (*x509.CertPool, string, error) {
+	const dir = "/var/run/secrets/kubernetes.io/serviceaccount/"
+	token, err := os.ReadFile(dir + "token")
+	if err != nil {
+		return nil, "", err
+	}
+	pem, err := os.ReadFile(dir + "ca.crt")
+	if err != nil {
+		return nil, "", err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, "", errors.New("no certificate in ca.crt")
+	}
+	return roots, string(token), nil
 }
 
 // runScan prints the TCP ports that accept a connection, one a line.
