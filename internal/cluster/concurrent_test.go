@@ -177,6 +177,20 @@ func TestTakenMeanwhile(t *testing.T) {
 	w.wholeCluster(t, "demo")
 }
 
+// TestRetainKeepsNoFailedChoice keeps what is worth looking at, not what was in the way.
+func TestRetainKeepsNoFailedChoice(t *testing.T) {
+	w := newWorld(t)
+	plan, err := w.PlanCreate(t.Context(), spec("demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine.TakePort(plan.PlannedPort())
+	if _, err := w.Create(t.Context(), spec("demo"), cluster.CreateOptions{Retain: true}); err != nil {
+		t.Fatal(describe(err))
+	}
+	w.wholeCluster(t, "demo")
+}
+
 // TestGivesUpChoosing ends a search that finds nothing.
 func TestGivesUpChoosing(t *testing.T) {
 	for method, code := range map[string]fault.Code{"StartContainer": fault.PortInUse, "CreateNetwork": fault.NetworkOverlap} {

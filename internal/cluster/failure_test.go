@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -264,6 +268,20 @@ func TestNodeDoesNotBecomeReady(t *testing.T) {
 		{
 			name: "the API does not answer", code: fault.NotReady, words: []string{"the API does not answer on https://127.0.0.1:"},
 			run: func(p *dockertest.Process) int { // without serving
+				fakenode.Tell(p)
+				<-p.Stopping()
+				return 0
+			},
+		},
+		{
+			name: "another API answers", code: fault.NotReady, words: []string{"certificate"},
+			run: func(p *dockertest.Process) int {
+				impostor := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+				impostor.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+				_ = impostor.Listener.Close()
+				impostor.Listener = p.Listener(nodeapi.APIServerPort)
+				impostor.StartTLS()
+				defer impostor.Close()
 				fakenode.Tell(p)
 				<-p.Stopping()
 				return 0

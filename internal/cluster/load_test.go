@@ -213,8 +213,13 @@ func TestLoadArchive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.mustCreate(t, "demo")
-			if err := w.LoadArchive(t.Context(), "demo", nil, bytes.NewReader(content), 0); err == nil {
+			err := w.LoadArchive(t.Context(), "demo", nil, bytes.NewReader(content), 0)
+			if err == nil {
 				t.Error("no error")
+			}
+			// What is wrong is the archive, not the node that complains of it.
+			if strings.HasPrefix(name, "cut") && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("error %v", err)
 			}
 			if told := w.events.states(); told[len(told)-1] != "load/archive failed" {
 				t.Errorf("told %q", told)

@@ -217,6 +217,25 @@ func TestChoices(t *testing.T) {
 	}
 }
 
+// TestPortOfStoppedCluster leaves a stopped cluster its port, although nobody listens on it.
+func TestPortOfStoppedCluster(t *testing.T) {
+	w := newWorld(t).quiet()
+	first, err := w.PlanCreate(t.Context(), spec("demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := spec("other")
+	other.APIPort = first.PlannedPort()
+	w.stopped(t, other)
+	plan, err := w.PlanCreate(t.Context(), spec("demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.PlannedPort() == first.PlannedPort() {
+		t.Errorf("port %d is that of cluster other", plan.PlannedPort())
+	}
+}
+
 // TestHostSubnetsAreNoReason takes a subnet that the host claims if there is no other: VPNs claim everything.
 func TestHostSubnetsAreNoReason(t *testing.T) {
 	w := newWorld(t)

@@ -34,10 +34,14 @@ func (c *creation) checkAPI(ctx context.Context) error {
 		return err
 	}
 	defer client.CloseIdleConnections()
+	var why error
 	for {
 		err := askReadyz(waiting, client, c.credentials.Server)
 		if err == nil {
 			return nil
+		}
+		if why == nil || waiting.Err() == nil { // that time was up in the middle of a question is no reason
+			why = err
 		}
 		select {
 		case <-time.After(readyzPause):
@@ -47,7 +51,7 @@ func (c *creation) checkAPI(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &fault.Error{Code: fault.NotReady, Cause: err, Hint: c.howToLook(),
+		return &fault.Error{Code: fault.NotReady, Cause: why, Hint: c.howToLook(),
 			Summary: fmt.Sprintf("cluster %s is not ready after %s: the API does not answer on %s", c.plan.Cluster, c.opts.Wait, c.credentials.Server)}
 	}
 }
