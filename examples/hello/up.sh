@@ -23,6 +23,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 cluster=${SKIFF_CLUSTER:-skiff}
 image=${HELLO_IMAGE:-skiff-example/hello:dev}
 export SKIFF_CLUSTER="$cluster"
+with='' # what skiff needs in front of its commands, when a user types them
+[ "$cluster" = skiff ] || with=" --cluster $cluster"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,6 +44,9 @@ cluster_up() {
 		return
 		;;
 	8)
+		if grep -q "^Cluster $cluster: incomplete" "$work/status"; then
+			die "cluster $cluster was left half-made" "Remove it with '$skiff delete $cluster' and run this again."
+		fi
 		say "Starting cluster $cluster"
 		nodes=$(docker ps --all --quiet --filter "label=dev.skiff.cluster=$cluster")
 		# shellcheck disable=SC2086 # one word per node
@@ -88,7 +93,7 @@ deploy() {
 		"$skiff" kubectl apply --filename=-
 	"$skiff" kubectl rollout status deployment/hello --timeout=120s || {
 		"$skiff" kubectl get pods --selector=app=hello
-		die "the pods of hello do not become ready" "Look closer: $skiff kubectl describe pods --selector=app=hello"
+		die "the pods of hello do not become ready" "Look closer: $skiff$with kubectl describe pods --selector=app=hello"
 	}
 }
 
@@ -97,7 +102,7 @@ answer() {
 	tries=60
 	until "$skiff" kubectl get --raw /api/v1/namespaces/default/services/hello:80/proxy/ 2>"$work/answer"; do
 		tries=$((tries - 1))
-		[ "$tries" -gt 0 ] || die "the service hello does not answer: $(cat "$work/answer")" "Look closer: $skiff kubectl describe service hello"
+		[ "$tries" -gt 0 ] || die "the service hello does not answer: $(cat "$work/answer")" "Look closer: $skiff$with kubectl describe service hello"
 		sleep 1
 	done
 }
@@ -108,8 +113,6 @@ deploy
 greeting=$(answer)
 say "It answers through its Service: $greeting"
 
-with=''
-[ "$cluster" = skiff ] || with=" --cluster $cluster"
 cat <<END
 
 Reach it:     $skiff$with kubectl port-forward service/hello 8080:80
