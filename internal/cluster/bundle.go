@@ -147,7 +147,8 @@ func (s *Service) dumpObjects(ctx context.Context, c *Cluster, b *bundle) error 
 			return err
 		}
 	}
-	config := &rest.Config{Host: creds.Server, TLSClientConfig: rest.TLSClientConfig{
+	// Warnings of deprecated kinds are for who writes objects.
+	config := &rest.Config{Host: creds.Server, WarningHandler: rest.NoWarnings{}, TLSClientConfig: rest.TLSClientConfig{
 		CAData: creds.CA, CertData: creds.ClientCert, KeyData: creds.ClientKey}}
 	return kubeobjects.Dump(ctx, config, func(name string, content []byte) error {
 		b.add(path.Join("objects", name), content)

@@ -53,7 +53,11 @@ func run(ctx context.Context, o *Options) error {
 	}
 	t := kit.NewTable(o.Out, "NAME", "STATE", "NODES", "KUBERNETES", "ENDPOINT", "AGE")
 	for _, c := range clusters {
-		t.Row(c.Name, fmt.Sprint(c.State), strconv.Itoa(len(c.Nodes)), c.Kubernetes, c.Endpoint, kit.Age(time.Since(c.Created)))
+		age := ""
+		if !c.Created.IsZero() { // only containers say when they were made
+			age = kit.Age(time.Since(c.Created))
+		}
+		t.Row(c.Name, fmt.Sprint(c.State), strconv.Itoa(len(c.Nodes)), c.Kubernetes, c.Endpoint, age)
 	}
 	return t.Flush()
 }
