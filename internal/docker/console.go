@@ -23,6 +23,11 @@ func (e *Engine) Attach(ctx context.Context, containerName string) (io.ReadClose
 	}
 	conn, err := c.ContainerAttach(ctx, containerName, container.AttachOptions{Stream: true, Stdout: true})
 	if err != nil {
+		// The client does not read what the engine says when it refuses to attach; asked about the container, it
+		// says the same.
+		if _, inspectErr := c.ContainerInspect(ctx, containerName); inspectErr != nil {
+			err = inspectErr
+		}
 		return nil, e.explain("attach to container "+containerName, err)
 	}
 	r, w := io.Pipe()
@@ -111,6 +116,12 @@ func stream(conn types.HijackedResponse, spec cluster.ExecSpec) error {
 	if spec.Stdin != nil {
 		go func() {
 			_, _ = io.Copy(conn.Conn, spec.Stdin)
+			if spec.TTY {
+				// The engine would close the output together with the input. Besides, Ctrl-D is how input ends
+				// on a terminal.
+				_, _ = conn.Conn.Write([]byte{4})
+				return
+			}
 			_ = conn.CloseWrite()
 		}()
 	}

@@ -76,6 +76,11 @@ func (e *Engine) startContainer(name string) error {
 	if c.spec.Network != "" && e.networks[c.spec.Network] == nil {
 		return notFound("network", c.spec.Network)
 	}
+	for _, other := range e.containers {
+		if other.process != nil && c.address.IsValid() && other.address == c.address && other.spec.Network == c.spec.Network {
+			return conflict("address %s is already in use on network %s", c.address, c.spec.Network)
+		}
+	}
 	listeners, err := e.publish(c.spec)
 	if err != nil {
 		return err
@@ -195,11 +200,7 @@ func (e *Engine) Attach(ctx context.Context, name string) (io.ReadCloser, error)
 	s := newStream()
 	e.mu.Lock()
 	c, err := e.find(name)
-	switch {
-	case err != nil:
-	case c.state == "exited":
-		s.end(io.EOF)
-	default:
+	if err == nil { // of a container that has ended, it waits for the next run
 		c.attached = append(c.attached, s)
 		context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	}
