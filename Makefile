@@ -51,7 +51,7 @@ unit: ## run the tests that need no Docker
 
 .PHONY: e2e
 e2e: build ## run the scenarios on Docker; E2E=TestName runs one
-	SKIFF="$(CURDIR)/bin/skiff" go test -tags=grpcnotrace,notest,e2e -p 1 -count=1 -timeout 40m $(if $(E2E),-v -run '$(E2E)') ./e2e/...
+	SKIFF="$(CURDIR)/bin/skiff" go test -tags=grpcnotrace,notest,e2e -p 1 -count=1 -timeout 40m $(if $(E2E),-v -run '$(E2E)') ./e2e/... ./internal/docker
 
 .PHONY: e2e-cgroup2
 e2e-cgroup2: build ## prove Skiff on cgroup v2, in an emulated machine; slow
@@ -66,7 +66,7 @@ lint: ## check the format, vet, check the layers, and compile the command line f
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 		test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 	go vet ./...
-	go vet -tags=grpcnotrace,notest,e2e ./e2e/...
+	go vet -tags=grpcnotrace,notest,e2e ./e2e/... ./internal/docker
 	GOOS=darwin go build ./internal/cli/...
 	GOOS=windows go build ./internal/cli/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; fi
