@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -89,6 +90,14 @@ func (c *Cluster) SkiffJSON(to any, args ...string) {
 	c.Helper()
 	out := c.Skiff(append(args, "--output", "json")...)
 	c.Must(json.Unmarshal([]byte(out), to), "read the output of skiff %v: %s", args, out)
+}
+
+// decode reads what a command printed as JSON, also if it failed.
+func decode(r Result, to any) error {
+	if err := json.Unmarshal([]byte(r.Stdout), to); err != nil {
+		return fmt.Errorf("%w: %s", err, r)
+	}
+	return nil
 }
 
 // WriteFile writes a file of the scenario and returns its path.

@@ -1,0 +1,94 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+func TestProcessesAreKilled(t *testing.T) {
+	c := Own(t, 1, "When a process of the node is killed, it comes back by itself, and the pods never stop").NewCluster("")
+	c.Create()
+	m := c.Settle()
+	running := c.processes()
+	for _, name := range []string{"kubernetes", "containerd"} {
+		c.Step("%s is killed", name)
+		c.Kill(name)
+		c.IsBack(m, true)
+		if now := c.processes(); !slices.Equal(now, running) {
+			t.Errorf("the pods' processes were %v and are %v", running, now)
+		}
+	}
+	c.Step("both are killed at once")
+	c.InNode("sh", "-c", "kill -9 $(pidof skiff-kubernetes) $(pidof containerd)")
+	c.IsBack(m, true)
+}
+
+func TestNodeIsRestarted(t *testing.T) {
+	c := Own(t, 1, "A cluster survives docker restart, and docker stop and start: objects, pods, certificates, kubeconfig").NewCluster("")
+	c.Create()
+	m := c.Settle()
+	c.Step("docker restart")
+	c.Docker("restart", c.Node())
+	c.IsBack(m, false)
+	m.pods = c.nowPods()
+
+	c.Step("docker stop, then start; it stopped by itself, without being killed")
+	c.Docker("stop", c.Node())
+	if code := strings.TrimSpace(c.Docker("inspect", "--format", "{{.State.ExitCode}}", c.Node())); code == "137" {
+		t.Error("it had to be killed")
+	}
+	c.Docker("start", c.Node())
+	c.IsBack(m, false)
+}
+
+func TestNodeIsKilled(t *testing.T) {
+	c := Own(t, 1, "A cluster whose node is killed in the middle of writing comes back by itself, with all that was acknowledged").NewCluster("")
+	c.Create()
+	m := c.Settle()
+	for i := range 20 {
+		c.Kubectl("create", "configmap", "written-"+strconv.Itoa(i), "--from-literal=a=b")
+	}
+	c.killNode()
+	c.IsBack(m, false)
+	for i := range 20 {
+		c.Kubectl("get", "configmap", "written-"+strconv.Itoa(i))
+	}
+}
+
+// killNode kills the node's first process. Docker starts a container again that ends by itself, but not one that
+// `docker kill` ended: whoever is root on Docker's host kills the process, everybody else starts it again.
+func (c *Cluster) killNode() {
+	c.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(c.Docker("inspect", "--format", "{{.State.Pid}}", c.Node())))
+	c.Must(err, "find the node's first process")
+	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err == nil && bytes.HasPrefix(line, []byte(nodeapi.NodeBinary)) && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		c.Step("the node was killed, and Docker starts it again")
+		return
+	}
+	c.Step("docker kill, then start")
+	c.Docker("kill", c.Node())
+	c.Docker("start", c.Node())
+}
+
+// nowPods are the application's pods as they are now.
+func (c *Cluster) nowPods() map[string]podMemory {
+	c.Helper()
+	var pods map[string]podMemory
+	c.Eventually("the pods are Ready", func(ctx context.Context) (err error) {
+		pods, err = c.webPods(ctx)
+		return err
+	})
+	return pods
+}
