@@ -157,6 +157,7 @@ func TestTakenMeanwhile(t *testing.T) {
 	w.engine.Before("CreateNetwork", 1, func(context.Context) error {
 		return w.engine.CreateNetwork(t.Context(), cluster.NetworkSpec{Name: "vpn", Subnet: plan.Subnet})
 	})
+	w.engine.Block("LoadImage", 1)        // it is interrupted when the network is refused
 	w.engine.TakePort(plan.PlannedPort()) // by something that cannot be seen from here
 	created := w.mustCreate(t, "demo")
 	if created.Cluster.Endpoint == plan.Endpoint {

@@ -20,6 +20,13 @@ type executor struct {
 	again func(error) string
 }
 
+func (x executor) willRetry(err error) string {
+	if x.again == nil {
+		return ""
+	}
+	return x.again(err)
+}
+
 // errInterrupted is told of a step that was stopped because another one failed.
 var errInterrupted = errors.New("interrupted")
 
@@ -69,10 +76,12 @@ func (x executor) step(ctx, groupCtx context.Context, s Step) error {
 		tell(event.Done, "", nil)
 	case ctx.Err() != nil:
 		tell(event.Failed, "", context.Cause(ctx))
+	case groupCtx.Err() != nil && x.willRetry(context.Cause(groupCtx)) != "":
+		tell(event.Progress, "", nil) // it begins anew with the others
 	case groupCtx.Err() != nil:
 		tell(event.Failed, "", errInterrupted)
-	case x.again != nil && x.again(err) != "":
-		tell(event.Progress, x.again(err), nil)
+	case x.willRetry(err) != "":
+		tell(event.Progress, x.willRetry(err), nil)
 	default:
 		tell(event.Failed, "", err)
 	}

@@ -203,10 +203,14 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 	var sendErr error // before sent is closed, and that before a node can see the end of its stream
 	go func() {
 		_, err := io.Copy(io.MultiWriter(sinks...), archive)
-		sendErr = errors.Join(err, archive.Close())
+		// Once a node has failed, that the rest cannot be sent is no news.
+		over := groupCtx.Err() != nil || errors.Is(err, errNodeEnded)
+		if err = errors.Join(err, archive.Close()); !over {
+			sendErr = err
+		}
 		close(sent)
 		for _, w := range pipes {
-			_ = w.CloseWithError(sendErr) // nil is the end of the stream
+			_ = w.CloseWithError(err) // nil is the end of the stream
 		}
 	}()
 	stop := context.AfterFunc(groupCtx, func() {
@@ -218,7 +222,7 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 	err = group.Wait()
 	select {
 	case <-sent:
-		if sendErr != nil && !errors.Is(sendErr, errNodeEnded) && ctx.Err() == nil {
+		if sendErr != nil && ctx.Err() == nil {
 			return sendErr // what the nodes say of half an archive does not help
 		}
 	default:
