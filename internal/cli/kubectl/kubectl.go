@@ -7,6 +7,7 @@ package kubectl
 import (
 	"context"
 	"net/url"
+	"os"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -46,8 +47,8 @@ flags of skiff come before it. Plugins of kubectl are not run.`,
 }
 
 func run(ctx context.Context, o *Options) error {
-	flags := genericclioptions.NewConfigFlags(true).
-		WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50)
+	// Not WithDeprecatedPasswordFlag: with it, kubectl asks for a user's name before it sees that there are keys.
+	flags := genericclioptions.NewConfigFlags(true).WithDiscoveryBurst(300).WithDiscoveryQPS(50)
 	if needsCluster(o.Args) {
 		service, err := o.Service(ctx, event.Discard)
 		if err != nil {
@@ -99,7 +100,7 @@ func needsCluster(args []string) bool {
 // point directs kubectl at a cluster. The address travels in the --server flag and the keys are put into the
 // finished client configuration. If the user named another server, that one does not get the keys.
 func point(flags *genericclioptions.ConfigFlags, creds *cluster.Credentials) {
-	none := "" // a kubeconfig's current context and namespace belong to another cluster
+	none := os.DevNull // a kubeconfig's current context belongs to another cluster; "" would be the user's own file
 	server := creds.Server
 	flags.KubeConfig, flags.APIServer = &none, &server
 	flags.WrapConfigFn = func(c *rest.Config) *rest.Config {
