@@ -24,7 +24,7 @@ type Kubeconfig struct {
 
 // AddFlag adds --kubeconfig.
 func (k *Kubeconfig) AddFlag(flags *pflag.FlagSet) {
-	flags.StringVar(&k.path, "kubeconfig", "", "kubeconfig `file` to write (default: as KUBECONFIG says, or ~/.kube/config)")
+	flags.StringVar(&k.path, "kubeconfig", "", "`file` to write (default: as KUBECONFIG says, or ~/.kube/config)")
 }
 
 // ContextOf is the name of a cluster's context, which its cluster and its user have, too; "" if none is written.
