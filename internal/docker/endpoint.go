@@ -98,7 +98,7 @@ func (ep endpoint) fromEnvironment(configDir string) (endpoint, error) {
 	case useTLS:
 		ep.host = completeHost("localhost", useTLS)
 	default:
-		ep.host = defaultHost()
+		ep.host = defaultHost(client.DefaultDockerHost)
 	}
 	if !useTLS || isSocket(ep.host) {
 		return ep, nil
@@ -122,16 +122,16 @@ func ifExists(path string) string {
 	return path
 }
 
-// defaultHost is the engine that is meant when nothing names one.
-func defaultHost() string {
-	socket, ok := strings.CutPrefix(client.DefaultDockerHost, "unix://")
+// defaultHost is the engine that is meant when nothing names one: the standard one, or a rootless engine's.
+func defaultHost(standard string) string {
+	socket, ok := strings.CutPrefix(standard, "unix://")
 	runtimeDir := os.Getenv("XDG_RUNTIME_DIR")
 	if !ok || runtimeDir == "" || ifExists(socket) != "" {
-		return client.DefaultDockerHost
+		return standard
 	}
 	rootless := filepath.Join(runtimeDir, "docker.sock")
 	if ifExists(rootless) == "" {
-		return client.DefaultDockerHost
+		return standard
 	}
 	return "unix://" + rootless
 }

@@ -1,0 +1,104 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	cerrdefs "github.com/containerd/errdefs"
+
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+// TestExplain holds what engines and their client say, word for word, to the fault that a user sees.
+func TestExplain(t *testing.T) {
+	e := &Engine{endpoint: endpoint{host: "unix:///var/run/docker.sock"}}
+	for _, tc := range []struct {
+		text string
+		code fault.Code
+		say  string
+	}{
+		{"permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.24/info\": dial unix /var/run/docker.sock: connect: permission denied", fault.DockerPermission, "usermod"},
+		{"Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", fault.DockerUnreachable, "start"},
+		{"Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.38", fault.DockerTooOld, "update Docker"},
+		{"Error response from daemon: write /var/lib/docker/tmp/x: no space left on device", fault.NoSpace, "docker system df"},
+		{"Error response from daemon: driver failed programming external connectivity on endpoint a (1f): Bind for 127.0.0.1:6443 failed: port is already allocated", fault.PortInUse, "127.0.0.1:6443 is already in use"},
+		{"Error response from daemon: driver failed programming external connectivity on endpoint a (1f): Error starting userland proxy: listen tcp4 127.0.0.1:6443: bind: address already in use", fault.PortInUse, "127.0.0.1:6443"},
+		{"Error response from daemon: Pool overlaps with other one on this address space", fault.NetworkOverlap, "docker network prune"},
+		{"Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network", fault.NetworkOverlap, "VPN"},
+		{"Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: unable to apply caps: operation not permitted: unknown", fault.DockerRefused, "capability"},
+		{"Error response from daemon: error gathering device information while adding custom device \"/dev/kmsg\": no such file or directory", fault.DockerRefused, "device"},
+		{"Error response from daemon: Conflict. The container name \"/a\" is already in use by container \"1f\". You have to remove (or rename) that container to be able to reuse that name.", fault.Conflict, "name is taken"},
+		{"Error response from daemon: network with name a already exists", fault.Conflict, "name is taken"},
+		{"Error response from daemon: Address already in use", fault.Conflict, "address"},
+		{"Error response from daemon: error while removing network: network a id 1f has active endpoints", fault.Conflict, "in use"},
+		{"Error response from daemon: Container 1f is not running", fault.Conflict, "docker start"},
+		{"Error response from daemon: No such image: a:1", fault.NotFound, "docker image ls"},
+		{"Error response from daemon: something new", fault.DockerRefused, "journalctl"},
+	} {
+		err := e.explain("do it", errors.New(tc.text))
+		var f *fault.Error
+		if !errors.As(err, &f) {
+			t.Errorf("not a fault: %s", tc.text)
+			continue
+		}
+		if f.Code != tc.code || f.Hint == "" || !strings.Contains(f.Summary+f.Hint, tc.say) || !strings.Contains(f.Summary, "do it") {
+			t.Errorf("%s\nbecame %s: %s\n%s", tc.text, f.Code, f.Summary, f.Hint)
+		}
+		if strings.Contains(f.Error(), daemonPrefix) {
+			t.Errorf("it says %q, which tells a user nothing", daemonPrefix)
+		}
+	}
+}
+
+func TestExplainPassesOn(t *testing.T) {
+	e := &Engine{}
+	known := &fault.Error{Code: fault.Exists}
+	if err := e.explain("x", nil); err != nil {
+		t.Errorf("%v", err)
+	}
+	if err := e.explain("x", fmt.Errorf("while: %w", known)); fault.CodeOf(err) != fault.Exists {
+		t.Errorf("%v", err)
+	}
+	if err := e.explain("x", context.Canceled); !errors.Is(err, context.Canceled) || fault.CodeOf(err) != fault.Internal {
+		t.Errorf("%v", err)
+	}
+	if err := e.explain("x", cerrdefs.ErrNotFound); fault.CodeOf(err) != fault.NotFound || !errors.Is(err, cerrdefs.ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+	if err := e.explain("x", io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestExplainUpload prefers the reader's own error to what the client makes of it.
+func TestExplainUpload(t *testing.T) {
+	broken := errors.New("broken disk")
+	s := &source{r: iotest.ErrReader(broken)}
+	_, _ = io.ReadAll(s)
+	if err := new(Engine).explainUpload("x", s, errors.New("error during connect: EOF")); !errors.Is(err, broken) || fault.CodeOf(err) != fault.Internal {
+		t.Errorf("%v", err)
+	}
+	whole := &source{r: strings.NewReader("x")}
+	_, _ = io.ReadAll(whole)
+	if err := new(Engine).explainUpload("x", whole, errors.New("error during connect: EOF")); fault.CodeOf(err) != fault.DockerUnreachable {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStreamError(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", `{"stream":"Loaded"}` + "\n" + `{"status":"x"}`: "",
+		`{"stream":"x"}{"errorDetail":{"message":"no space left on device"},"error":"no space left on device"}`: "no space left on device",
+		`{"error":"bad"}`: "bad", `{"stream":`: "unexpected EOF",
+	} {
+		err := streamError(strings.NewReader(in))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+}
