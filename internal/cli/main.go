@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -41,6 +42,9 @@ func canceled(ctx context.Context, err error) error {
 	return &fault.Error{Code: fault.Canceled, Summary: context.Cause(ctx).Error(), Cause: err}
 }
 
+// samePress is how close to the first a second signal is still the same one.
+const samePress = 100 * time.Millisecond
+
 // withSignals returns a context that the first SIGINT or SIGTERM cancels, with a cause. The second exits at once:
 // whoever presses Ctrl-C twice does not want to wait for a rollback. release ends the handling.
 func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (context.Context, func()) {
@@ -54,6 +58,16 @@ func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (cont
 			cancel(&fault.Error{Code: fault.Canceled, Summary: "cancelled"})
 		case <-done:
 			return
+		}
+		// One Ctrl-C may come twice: to the process, and to its group. Nobody presses it twice that fast.
+		first := time.Now()
+		for time.Since(first) < samePress {
+			select {
+			case <-signals:
+			case <-time.After(samePress - time.Since(first)):
+			case <-done:
+				return
+			}
 		}
 		select {
 		case <-signals:

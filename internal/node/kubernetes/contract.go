@@ -27,9 +27,9 @@ import (
 type contract struct {
 	node   *component.Node
 	report func(nodeapi.Condition)
-	// apiServing is closed when the API server is ready; there is nothing to watch before.
-	apiServing chan struct{}
-	serveOnce  sync.Once
+	// api is there when the API server is ready; there is nothing to watch before. dns is there when CoreDNS and
+	// kube-proxy are: a question asked earlier goes nowhere, and its answer is waited for in vain.
+	api, dns *awaited
 	// met is closed when every clause was met for the first time.
 	met     chan struct{}
 	metOnce sync.Once
@@ -39,18 +39,48 @@ type contract struct {
 }
 
 func newContract(node *component.Node, report func(nodeapi.Condition)) *contract {
-	c := &contract{node: node, report: report, apiServing: make(chan struct{}), met: make(chan struct{}), last: map[string]nodeapi.Condition{}}
+	c := &contract{
+		node: node, report: report, met: make(chan struct{}), last: map[string]nodeapi.Condition{},
+		api: awaiting(component.NameAPIServer), dns: awaiting(component.NameDNS, component.NameKubeProxy),
+	}
 	for _, name := range []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount} {
 		c.set(name, "the API server does not answer yet")
 	}
 	return c
 }
 
+// awaited is some components together.
+type awaited struct {
+	mu      sync.Mutex
+	missing map[string]bool
+	ready   chan struct{} // closed when all were ready for the first time
+}
+
+func awaiting(components ...string) *awaited {
+	a := &awaited{missing: map[string]bool{}, ready: make(chan struct{})}
+	for _, name := range components {
+		a.missing[name] = true
+	}
+	return a
+}
+
+// see takes a component's new status.
+func (a *awaited) see(s nodeapi.ComponentStatus) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.State != nodeapi.StateReady || !a.missing[s.Name] {
+		return
+	}
+	delete(a.missing, s.Name)
+	if len(a.missing) == 0 {
+		close(a.ready)
+	}
+}
+
 // Component takes a component's new status.
 func (c *contract) Component(s nodeapi.ComponentStatus) {
-	if s.Name == component.NameAPIServer && s.State == nodeapi.StateReady {
-		c.serveOnce.Do(func() { close(c.apiServing) })
-	}
+	c.api.see(s)
+	c.dns.see(s)
 }
 
 // set reports a clause if it changed; it is met if nothing is missing.
@@ -78,7 +108,7 @@ func (c *contract) set(name, missing string) {
 // Watch follows the API's objects and cluster DNS until ctx ends.
 func (c *contract) Watch(ctx context.Context) error {
 	select {
-	case <-c.apiServing:
+	case <-c.api.ready:
 	case <-ctx.Done():
 		return nil
 	}
@@ -174,6 +204,11 @@ const (
 
 // followDNS asks cluster DNS for the API server through the address of the kube-dns Service.
 func (c *contract) followDNS(ctx context.Context) {
+	select {
+	case <-c.dns.ready:
+	case <-ctx.Done():
+		return
+	}
 	server := net.JoinHostPort(c.node.DNSServiceIPs[0].String(), "53")
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, server)
