@@ -16,7 +16,10 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/ui"
+	"github.com/skiff-cluster/skiff/internal/ui/tui/noquery"
 )
+
+func init() { noquery.Restore() } // Bubble Tea has been initialised
 
 // Options are what a terminal can do.
 type Options struct {
