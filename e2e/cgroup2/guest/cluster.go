@@ -44,8 +44,13 @@ func create(ctx context.Context, _ *scenario) error {
 	if _, err := skiff(ctx, "create", "--wait", "15m", "--retain"); err != nil {
 		return err
 	}
-	_, err := skiff(ctx, "status")
-	return err
+	return awaitReady(ctx)
+}
+
+// awaitReady waits, because on a slow machine the node controller may mark a node as not ready once more after
+// it was ready for the first time.
+func awaitReady(ctx context.Context) error {
+	return eventually(ctx, func() error { _, err := skiff(ctx, "status"); return err })
 }
 
 // checkControllers reads the controllers of the node's own root group, which a group with processes of its own
@@ -148,8 +153,7 @@ func restart(ctx context.Context, s *scenario) error {
 	if _, err := command(ctx, "docker", "restart", node); err != nil {
 		return err
 	}
-	ready := func() error { _, err := skiff(ctx, "status"); return err }
-	if err := eventually(ctx, ready); err != nil {
+	if err := awaitReady(ctx); err != nil {
 		return err
 	}
 	if err := checkControllers(ctx, s); err != nil {
