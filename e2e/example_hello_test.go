@@ -37,7 +37,9 @@ func TestExampleHello(t *testing.T) {
 			t.Errorf("it does not tell %q:\n%s", help, first.Stdout)
 		}
 	}
-	pods := func() string { return c.Kubectl("get", "pods", "--selector=app=hello", "--output=jsonpath={.items[*].metadata.uid}") }
+	pods := func() string {
+		return c.Kubectl("get", "pods", "--selector=app=hello", "--output=jsonpath={.items[*].metadata.uid}")
+	}
 	before := pods()
 
 	c.Step("again: nothing changes")

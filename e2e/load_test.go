@@ -14,6 +14,7 @@ import (
 
 func TestLoad(t *testing.T) {
 	c := Shared(t, "Images get into a node from Docker, from a file and from a pipe, without a registry")
+	repository := "e2e.example/load/" + c.Namespace
 	use := func(name, ref, version string) {
 		t.Helper()
 		pod := c.NewPod(name, "env", "VERSION")
@@ -27,13 +28,13 @@ func TestLoad(t *testing.T) {
 	use("from-docker", Image(2), "v2")
 
 	c.Step("from an archive that Docker never saw")
-	file, ref := filepath.Join(t.TempDir(), "image.tar"), "e2e.example/load/archive-"+run.id+":file"
+	file, ref := filepath.Join(t.TempDir(), "image.tar"), repository+":file"
 	c.Must(WriteImage(file, ref, "VERSION=file"), "write an archive")
 	c.Skiff("load", "--archive", file)
 	use("from-file", ref, "file")
 
 	c.Step("from a pipe")
-	ref = "e2e.example/load/archive-" + run.id + ":pipe"
+	ref = repository + ":pipe"
 	c.Must(WriteImage(file, ref, "VERSION=pipe"), "write an archive")
 	archive, err := os.ReadFile(file)
 	c.Must(err, "read the archive")
@@ -64,7 +65,7 @@ func TestLoad(t *testing.T) {
 	}
 
 	c.Step("a pod whose image is nowhere says so, and runs once it is there")
-	ref = "e2e.example/load/archive-" + run.id + ":late"
+	ref = repository + ":late"
 	pod := c.NewPod("late", "env", "VERSION")
 	pod.Spec.Containers[0].Image, pod.Spec.Containers[0].ImagePullPolicy = ref, corev1.PullNever
 	c.CreatePod(pod)

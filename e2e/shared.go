@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,9 +37,9 @@ func Shared(t *testing.T, obligation string) *Cluster {
 		t.Fatalf("the shared cluster: %v", shared.err)
 	}
 	s := New(t, obligation)
-	c := &Cluster{Scenario: s, Name: sharedName(), Namespace: slug(t.Name()), Kubeconfig: sharedKubeconfig()}
-	namespaces := c.Client().CoreV1().Namespaces()
-	_, err := namespaces.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}, metav1.CreateOptions{})
+	c := &Cluster{Scenario: s, Name: sharedName(), Namespace: freshNamespace(t.Name()), Kubeconfig: sharedKubeconfig()}
+	client := c.Client().CoreV1().Namespaces()
+	_, err := client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.Namespace}}, metav1.CreateOptions{})
 	c.Must(err, "create the scenario's namespace")
 	t.Cleanup(func() {
 		if t.Failed() && run.keepFailed {
@@ -47,12 +48,24 @@ func Shared(t *testing.T, obligation string) *Cluster {
 			return
 		}
 		// The namespace goes while other scenarios go on.
-		if err := namespaces.Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}); err != nil {
+		if err := client.Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}); err != nil {
 			t.Errorf("delete the scenario's namespace: %v", err)
 		}
 	})
 	t.Cleanup(c.collect)
 	return c
+}
+
+// namespaces counts how often a scenario has run: its former namespace may take its time to go.
+var namespaces sync.Map // name to *atomic.Int32
+
+func freshNamespace(test string) string {
+	name := slug(test)
+	counter, _ := namespaces.LoadOrStore(name, new(atomic.Int32))
+	if n := counter.(*atomic.Int32).Add(1); n > 1 {
+		name = fmt.Sprintf("%s-%d", name, n)
+	}
+	return name
 }
 
 func makeShared() error {
