@@ -76,18 +76,23 @@ func TestTerminal(t *testing.T) {
 		line := run.skiff + " " + args
 		return command{env: append(c.env(), "TERM=xterm"), args: []string{script, "--quiet", "--return", "--command", line, "/dev/null"}}.run(t.Context())
 	}
+	c.Step("the terminal itself is asked nothing: it may not answer")
+	if r := onTerminal("version"); r.Code != 0 || strings.Contains(r.Stdout, "\x1b") || !strings.Contains(r.Stdout, "v1.37.2") {
+		t.Errorf("%s", r)
+	}
+	c.Step("what runs in a pod or in the node has a terminal, and its exit code is skiff's")
 	c.ClientPod("box")
 	if r := onTerminal("kubectl --namespace " + c.Namespace + " exec -it box -- /testbox env VERSION"); r.Code != 0 || !strings.Contains(r.Stdout, "VERSION=v1\r\n") {
 		t.Errorf("%s", r)
 	}
-	if r := onTerminal("node shell -- tty"); r.Code != 0 || !strings.Contains(r.Stdout, "/dev/pts/") {
+	if r := onTerminal("node shell -- busybox tty"); r.Code != 0 || !strings.Contains(r.Stdout, "/dev/pts/") {
 		t.Errorf("%s", r)
 	}
 	if r := onTerminal("node shell -- sh -c 'exit 7'"); r.Code != 7 {
 		t.Errorf("%s", r)
 	}
 	c.Step("without one there is none, and exit codes are passed on as well")
-	if r := c.TrySkiff("node", "shell", "--", "tty"); r.Code != 1 || strings.Contains(r.Stdout, "/dev/pts") {
+	if r := c.TrySkiff("node", "shell", "--", "busybox", "tty"); r.Code != 1 || strings.Contains(r.Stdout, "/dev/pts") {
 		t.Errorf("%s", r)
 	}
 	if r := c.TrySkiff("node", "shell", "--", "sh", "-c", "exit 7"); r.Code != 7 || r.Stderr != "" {

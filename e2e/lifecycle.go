@@ -59,8 +59,8 @@ func (c *Cluster) keySums() string {
 
 // answers asks the Service from the node, where kube-proxy's rules hold as well.
 func (c *Cluster) answers(ctx context.Context, address string) error {
-	r := skiffRun(ctx, c.env(), "node", "shell", "--", "wget", "-q", "-T", "2", "-O", "-", "http://"+address+"/")
-	return want(r.Code == 0 && strings.HasPrefix(r.Stdout, "web-"), "%s", r)
+	r := skiffRun(ctx, c.env(), "node", "shell", "--", "timeout", "2", "wget", "-q", "-O", "-", "http://"+address+"/")
+	return want(r.Code == 0 && strings.Contains(r.Stdout, " web-"), "%s", r)
 }
 
 // webPods are the application's pods, all of them Ready.
