@@ -137,12 +137,12 @@ func (c *Cluster) RolledOut(workload string) {
 // Endpoints returns the addresses of the pods that a Service leads to now.
 func (c *Cluster) Endpoints(ctx context.Context, service string) ([]string, error) {
 	selector := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + service}
-	slices_, err := c.Client().DiscoveryV1().EndpointSlices(c.Namespace).List(ctx, selector)
+	list, err := c.Client().DiscoveryV1().EndpointSlices(c.Namespace).List(ctx, selector)
 	if err != nil {
 		return nil, err
 	}
 	var addresses []string
-	for _, slice := range slices_.Items {
+	for _, slice := range list.Items {
 		for _, e := range slice.Endpoints {
 			if e.Conditions.Ready != nil && *e.Conditions.Ready {
 				addresses = append(addresses, e.Addresses...)

@@ -26,7 +26,7 @@ type nodeInspection struct {
 		CapAdd, CapDrop, Binds                             []string
 		Devices                                            []any
 		NetworkMode, PidMode, IpcMode, UTSMode, UsernsMode string
-		PortBindings                                       map[string][]struct{ HostIp, HostPort string }
+		PortBindings                                       map[string][]struct{ HostIP, HostPort string }
 	}
 	Mounts []struct{ Type, Name, Source, Destination string }
 }
@@ -79,7 +79,7 @@ func TestNodeContainer(t *testing.T) {
 
 	c.Step("only the API is published, on 127.0.0.1")
 	for port, bindings := range host.PortBindings {
-		if port != "6443/tcp" || len(bindings) != 1 || bindings[0].HostIp != "127.0.0.1" {
+		if port != "6443/tcp" || len(bindings) != 1 || bindings[0].HostIP != "127.0.0.1" {
 			t.Errorf("%s is published on %+v", port, bindings)
 		}
 	}

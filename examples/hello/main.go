@@ -19,7 +19,7 @@ func main() {
 	defer stop()
 	if err := serve(ctx, ":8080"); err != nil {
 		slog.Error("cannot serve", "err", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
