@@ -37,7 +37,7 @@ func awaitFile(ctx context.Context, path string) error {
 		case err := <-watcher.Errors:
 			return err
 		case <-ctx.Done():
-			return ctx.Err()
+			return errors.New("waited for containerd, which PID 1 starts")
 		}
 	}
 }

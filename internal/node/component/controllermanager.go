@@ -6,20 +6,30 @@ import (
 
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
+	"k8s.io/kubernetes/cmd/kube-controller-manager/names"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 )
 
-// ControllerManager runs upstream's controllers.
-func ControllerManager(n *Node) supervise.Component {
+// ControllerManager runs upstream's controllers. built is closed when all of them have been built.
+func ControllerManager(n *Node, built chan<- struct{}) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", n.ControllerManagerPort)
 	return supervise.Component{
 		Name:    NameControllerManager,
 		Version: kubernetesVersion(),
+		// Its start asks the API server things, and gives up after ten seconds.
+		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
 			return runControllerManager(ctx, ControllerManagerArgs(n))
 		}),
-		Ready:   awaitHTTP(url),
+		Ready: func(ctx context.Context) error {
+			// It serves before it has a controller; each gets a check of its own when all are built.
+			if err := awaitWord(url+"?verbose", names.PersistentVolumeAttachDetachController)(ctx); err != nil {
+				return err
+			}
+			close(built)
+			return nil
+		},
 		Healthy: probeHTTP(url),
 		Restart: once,
 	}

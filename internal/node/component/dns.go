@@ -45,12 +45,14 @@ func DNS(n *Node) supervise.Component {
 		Name:    NameDNS,
 		Version: moduleVersion("github.com/coredns/coredns"),
 		Runner: supervise.Func(func(ctx context.Context) error {
-			client, err := newClient(n)
+			client, err := NewClient(n)
 			if err != nil {
 				return err
 			}
 			published := make(chan error, 1)
-			go func() { published <- publishDNS(ctx, client, n) }()
+			go func() {
+				published <- untilReached(ctx, func() error { return publishDNS(ctx, client, n) })
+			}()
 			instance, err := caddy.Start(caddy.CaddyfileInput{
 				Filepath: "Corefile", Contents: []byte(Corefile(n)), ServerTypeName: "dns",
 			})

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -21,17 +20,6 @@ const (
 	dnsMetricsPort = 9153
 	managedBy      = "skiff.dev"
 )
-
-// newClient is a client with the administrator's rights, for what this process does in its own name.
-func newClient(n *Node) (kubernetes.Interface, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig("admin"))
-	if err != nil {
-		return nil, err
-	}
-	config.UserAgent = "skiff-node"
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	return kubernetes.NewForConfig(config)
-}
 
 // publishDNS makes the kube-dns Service look as it does everywhere, with this node's CoreDNS as an
 // endpoint. The Service has no selector, because there is no pod behind it.

@@ -9,7 +9,8 @@ import (
 
 // Door is the API server's listener, with a side entrance for the components of the same node. What connects there
 // waits until the door is opened, when the API server is ready: nobody is refused, gets half an answer, and comes
-// back after a pause of seconds, as upstream's clients do. The kernel keeps the queue, so it costs nothing.
+// back after a pause of seconds, as upstream's clients do. The kernel keeps the queue, so it costs nothing. A client
+// whose patience ends earlier (client-go waits ten seconds for a handshake) has to come again.
 type Door struct {
 	main, side net.Listener
 	accepted   chan acceptance

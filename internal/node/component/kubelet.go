@@ -11,21 +11,28 @@ import (
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	"k8s.io/kubernetes/pkg/kubelet/apis/config/validation"
+	"k8s.io/kubernetes/pkg/volume"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Kubelet runs the node's pods through containerd.
-func Kubelet(n *Node) supervise.Component {
+// Kubelet runs the node's pods through containerd. controllers is closed when the controller manager of the same
+// process has been built, nil if there is none.
+func Kubelet(n *Node, controllers <-chan struct{}) supervise.Component {
 	url := fmt.Sprintf("http://127.0.0.1:%d/healthz", nodeapi.KubeletHealthzPort)
 	return supervise.Component{
 		Name:    NameKubelet,
 		Version: kubernetesVersion(),
 		Runner: supervise.Func(func(ctx context.Context) error {
-			return runKubelet(ctx, n)
+			return runKubelet(ctx, n, controllers)
 		}),
-		Ready:   awaitHTTP(url),
+		Ready: func(ctx context.Context) error {
+			if err := awaitContainerd(ctx); err != nil {
+				return err
+			}
+			return awaitHTTP(url)(ctx)
+		},
 		Healthy: probeHTTP(url),
 		Restart: once,
 	}
@@ -84,7 +91,7 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 	c.StreamingConnectionIdleTimeout = metav1.Duration{Duration: 4 * time.Hour}
 }
 
-func runKubelet(ctx context.Context, n *Node) error {
+func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error {
 	if err := awaitContainerd(ctx); err != nil {
 		return err
 	}
@@ -110,6 +117,9 @@ func runKubelet(ctx context.Context, n *Node) error {
 	deps, err := app.UnsecuredDependencies(ctx, server, utilfeature.DefaultFeatureGate)
 	if err != nil {
 		return err
+	}
+	if controllers != nil {
+		deps.VolumePlugins = append([]volume.VolumePlugin{afterControllers{ctx: ctx, built: controllers}}, deps.VolumePlugins...)
 	}
 	return app.Run(ctx, server, deps, utilfeature.DefaultFeatureGate)
 }

@@ -23,11 +23,12 @@ func Registration(n *Node) supervise.Component {
 		Name:      NameRegistration,
 		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			client, err := newClient(n)
+			client, err := NewClient(n)
 			if err != nil {
 				return err
 			}
-			if err := register(ctx, client, nodeObject(n)); err != nil {
+			err = untilReached(ctx, func() error { return register(ctx, client, nodeObject(n)) })
+			if err != nil {
 				return fmt.Errorf("register node %s: %w", n.Node, err)
 			}
 			close(ready)

@@ -16,8 +16,9 @@ import (
 func Scheduler(n *Node) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/", nodeapi.SchedulerPort)
 	return supervise.Component{
-		Name:    NameScheduler,
-		Version: kubernetesVersion(),
+		Name:      NameScheduler,
+		Version:   kubernetesVersion(),
+		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
 			return runScheduler(ctx, SchedulerArgs(n))
 		}),

@@ -34,12 +34,15 @@ func awaitClosed(ch <-chan struct{}, what string) func(context.Context) error {
 const probeInterval = 20 * time.Millisecond
 
 // awaitHTTP is a Ready function that waits until a GET answers 200.
-func awaitHTTP(url string) func(context.Context) error {
+func awaitHTTP(url string) func(context.Context) error { return awaitWord(url, "") }
+
+// awaitWord is a Ready function that waits until a GET answers 200, with a word in what it says.
+func awaitWord(url, word string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		// One connection for all questions: a handshake for each would be felt while everything else starts.
 		client := probeClient(true)
 		defer client.CloseIdleConnections()
-		probe := probe(client, url)
+		probe := probe(client, url, word)
 		ticker := time.NewTicker(probeInterval)
 		defer ticker.Stop()
 		for {
@@ -58,7 +61,7 @@ func awaitHTTP(url string) func(context.Context) error {
 
 // probeHTTP is a Healthy function: one GET that must answer 200. The server is this process itself, on an
 // address of this node, so its certificate tells nothing that the address does not.
-func probeHTTP(url string) func(context.Context) error { return probe(probeClient(false), url) }
+func probeHTTP(url string) func(context.Context) error { return probe(probeClient(false), url, "") }
 
 func probeClient(keepAlive bool) *http.Client {
 	return &http.Client{
@@ -70,7 +73,7 @@ func probeClient(keepAlive bool) *http.Client {
 	}
 }
 
-func probe(client *http.Client, url string) func(context.Context) error {
+func probe(client *http.Client, url, word string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
@@ -83,6 +86,9 @@ func probe(client *http.Client, url string) func(context.Context) error {
 		defer resp.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // to the end: the connection is used again
 		if resp.StatusCode == http.StatusOK {
+			if !strings.Contains(string(body), word) {
+				return fmt.Errorf("%s does not say %q yet", url, word)
+			}
 			return nil
 		}
 		if err != nil {

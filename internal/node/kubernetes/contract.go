@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"golang.org/x/sync/errgroup"
 
@@ -112,13 +111,7 @@ func (c *contract) Watch(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", c.node.Kubeconfig("admin"))
-	if err != nil {
-		return err
-	}
-	config.UserAgent = "skiff-node"
-	config.ContentType = "application/vnd.kubernetes.protobuf"
-	client, err := kubernetes.NewForConfig(config)
+	client, err := component.NewClient(c.node)
 	if err != nil {
 		return err
 	}

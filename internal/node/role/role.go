@@ -35,14 +35,15 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 		return nil, err
 	}
 	etcd := component.EtcdFor(n, zapcore.AddSync(logs.Writer(component.NameEtcd)))
+	controllers := make(chan struct{})
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
 		component.APIServer(n, door),
 		component.Registration(n),
-		component.ControllerManager(n),
+		component.ControllerManager(n, controllers),
 		component.Scheduler(n),
 		component.DNS(n),
-		component.Kubelet(n),
+		component.Kubelet(n, controllers),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
 	}, nil

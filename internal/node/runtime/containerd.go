@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -96,13 +97,14 @@ func awaitSocket(ctx context.Context, path string) error {
 	if err := watcher.Add(filepath.Dir(path)); err != nil {
 		return err
 	}
+	waited := fmt.Errorf("waited for somebody to listen on %s", path)
 	for {
 		err := dial(ctx, path)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return waited
 		}
 		var retry <-chan time.Time
 		switch {
@@ -117,7 +119,7 @@ func awaitSocket(ctx context.Context, path string) error {
 		case err := <-watcher.Errors:
 			return err
 		case <-ctx.Done():
-			return ctx.Err()
+			return waited
 		}
 	}
 }

@@ -1,0 +1,41 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// NewClient is a client with the administrator's rights, for what this process does in its own name.
+func NewClient(n *Node) (kubernetes.Interface, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig("admin"))
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = "skiff-node"
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	return kubernetes.NewForConfig(config)
+}
+
+// unreachableRetry is the pause after a request that did not get through; there was one of ten seconds before it.
+const unreachableRetry = 100 * time.Millisecond
+
+// untilReached does something with a client until it gets an answer. At the [Door] of an API server that takes long,
+// a client's patience of ten seconds with a handshake may end before the door is opened.
+func untilReached(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if network := net.Error(nil); err == nil || !errors.As(err, &network) {
+			return err
+		}
+		select {
+		case <-time.After(unreachableRetry):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
