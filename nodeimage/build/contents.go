@@ -51,7 +51,10 @@ var files = map[string]string{
 	"/etc/passwd":        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
 	"/etc/group":         "root:x:0:\nnogroup:x:65534:\n",
 	"/etc/nsswitch.conf": "hosts: files dns\n",
-	"/etc/os-release":    "NAME=\"Skiff\"\nID=skiff\nPRETTY_NAME=\"Skiff\"\n",
+	// nft writes protocols by name if it finds them here. kube-proxy, started again, compares what nft lists with the
+	// names that it uses itself, and would take its own elements away: every Service would be refused.
+	"/etc/protocols":  "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n",
+	"/etc/os-release": "NAME=\"Skiff\"\nID=skiff\nPRETTY_NAME=\"Skiff\"\n",
 }
 
 // baseTree is the lower layer: what changes when a dependency does.
