@@ -111,6 +111,10 @@ func parseEvent(line []byte) (nodeapi.Event, bool) {
 	return e, true
 }
 
+// lastRestart is the restart of a component after which its failure is taken for final: what fails for a passing
+// reason has been tried three times by then.
+const lastRestart = 2
+
 // apply takes an event in, tells of it, and says if the waiting is over. Kinds that a newer node may send are
 // ignored.
 func (w *watch) apply(e nodeapi.Event) (over bool, err error) {
@@ -121,8 +125,8 @@ func (w *watch) apply(e nodeapi.Event) (over bool, err error) {
 		return true, fatal{e.Message}
 	case e.Kind == nodeapi.EventComponent && e.Component != nil:
 		w.component(e.Time, *e.Component)
-		if e.Component.State == nodeapi.StateGivenUp {
-			return true, fatal{e.Component.Name + " does not start"}
+		if c := *e.Component; c.State == nodeapi.StateGivenUp || c.State == nodeapi.StateFailed && c.Restarts >= lastRestart {
+			return true, fatal{c.Name + " does not start"}
 		}
 	case e.Kind == nodeapi.EventCondition && e.Condition != nil:
 		w.condition(e.Time, *e.Condition)

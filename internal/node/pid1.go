@@ -76,8 +76,6 @@ func components(board *status.Board) []supervise.Component {
 				Events: board.Listen,
 				Grace:  10 * time.Second,
 			},
-			// Nothing is gained by waiting long: what failed is in the log, and pods run on meanwhile.
-			Restart: supervise.Restart{Initial: 100 * time.Millisecond, Max: 10 * time.Second},
 		},
 	}
 }

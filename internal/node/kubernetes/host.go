@@ -35,7 +35,8 @@ func host(ctx context.Context, node *component.Node, events *reporter) error {
 	if err != nil {
 		return err
 	}
-	logs.rings = manager.Ring
+	rings := manager.Ring
+	logs.rings.Store(&rings)
 
 	for _, s := range manager.Status() {
 		events.Component(s)

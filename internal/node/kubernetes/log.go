@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"gopkg.in/natefinch/lumberjack.v2"
@@ -21,8 +22,8 @@ const processLog = "kubernetes"
 // so the component is found on the stack of the caller: the first package that belongs to one.
 type logRouter struct {
 	dir string
-	// rings returns a component's ring of last lines, nil if there is none.
-	rings func(component string) *supervise.LogRing
+	// rings returns a component's ring of last lines, nil if there is none. It is set when there are components.
+	rings atomic.Pointer[func(component string) *supervise.LogRing]
 
 	mu      sync.Mutex
 	writers map[string]io.Writer
@@ -48,10 +49,11 @@ func (r *logRouter) writer(name string) io.Writer {
 	if !ok {
 		file := &lumberjack.Logger{Filename: logFile(r.dir, name), MaxSize: 10, MaxBackups: 1}
 		w = &tee{file: file, ring: func() *supervise.LogRing {
-			if r.rings == nil {
+			rings := r.rings.Load()
+			if rings == nil {
 				return nil
 			}
-			return r.rings(name)
+			return (*rings)(name)
 		}}
 		r.writers[name] = w
 	}
@@ -140,7 +142,8 @@ func (s *routedSink) target() logr.LogSink {
 }
 
 // packageOwners maps the beginning of a function's full name to the component it belongs to. Shared
-// libraries (client-go, component-base) belong to nobody: the search goes on at their caller.
+// libraries (client-go, component-base, and apiserver's, with which others serve too) belong to nobody: the search
+// goes on at their caller.
 var packageOwners = []struct{ prefix, component string }{
 	{"k8s.io/kubernetes/cmd/kube-apiserver", component.NameAPIServer},
 	{"k8s.io/kubernetes/pkg/controlplane", component.NameAPIServer},
@@ -161,16 +164,17 @@ var packageOwners = []struct{ prefix, component string }{
 	{"k8s.io/kubernetes/cmd/kube-proxy", component.NameKubeProxy},
 	{"k8s.io/kubernetes/pkg/proxy", component.NameKubeProxy},
 	{"github.com/coredns", component.NameDNS},
-	{"k8s.io/apiserver/pkg/server", component.NameAPIServer},
-	{"k8s.io/apiserver/pkg/endpoints", component.NameAPIServer},
-	{"k8s.io/apiserver/pkg/storage", component.NameAPIServer},
-	{"k8s.io/apiserver/pkg/admission", component.NameAPIServer},
 }
+
+// servingPackage begins the names of what all components serve with. A goroutine of it that none of them is seen
+// on is the API server's, which has most of them.
+const servingPackage = "k8s.io/apiserver/pkg/"
 
 // callingComponent finds the component that the current goroutine works for.
 func callingComponent() string {
 	var pcs [48]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	fallback := processLog
 	for {
 		frame, more := frames.Next()
 		for _, owner := range packageOwners {
@@ -178,8 +182,11 @@ func callingComponent() string {
 				return owner.component
 			}
 		}
+		if strings.HasPrefix(frame.Function, servingPackage) {
+			fallback = component.NameAPIServer
+		}
 		if !more {
-			return processLog
+			return fallback
 		}
 	}
 }

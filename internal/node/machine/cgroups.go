@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -76,8 +75,7 @@ func unified(root string) error {
 		return err
 	}
 	for _, c := range strings.Fields(string(controllers)) {
-		// One by one: a controller that cannot be delegated (cpuset below a partition) must not take the
-		// others with it. The kubelet says which one it misses.
+		// One by one: a controller that cannot be delegated must not take the others with it.
 		if err := os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+"+c), 0o644); err != nil && required[c] {
 			return fmt.Errorf("enable the %s controller: %w", c, err)
 		}
@@ -108,9 +106,6 @@ func moveProcesses(from, to string) error {
 			if err != nil && !errors.Is(err, syscall.ESRCH) { // it has ended
 				return fmt.Errorf("move process %s: %w", pid, err)
 			}
-		}
-		if _, err := strconv.Atoi(pids[0]); err != nil {
-			return fmt.Errorf("%s/cgroup.procs: %w", from, err)
 		}
 	}
 	return fmt.Errorf("%s still has processes", from)

@@ -24,14 +24,14 @@ type Board struct {
 	// complete is false until the Kubernetes process has named its components: before that, "all are ready"
 	// means nothing.
 	complete bool
-	out      io.Writer
+	out      *teller
 	now      func() time.Time
 }
 
 // NewBoard returns the board of a node that has just started. Events are written to out, one JSON document per
 // line.
 func NewBoard(config nodeapi.Config, versions map[string]string, out io.Writer, now func() time.Time) *Board {
-	b := &Board{out: out, now: now}
+	b := &Board{out: newTeller(out), now: now}
 	b.status = nodeapi.Status{
 		Cluster: config.Cluster, Node: config.Node, Role: config.Role, Started: now(), Versions: versions,
 		Components: []nodeapi.ComponentStatus{},
@@ -74,11 +74,15 @@ func (b *Board) component(c nodeapi.ComponentStatus) {
 	b.tell(nodeapi.Event{Kind: nodeapi.EventComponent, Component: &c})
 }
 
-// Fatal tells that the node cannot go on.
+// lastWords is how long the node waits for somebody to hear why it ends.
+const lastWords = 2 * time.Second
+
+// Fatal tells that the node cannot go on, and returns when it is told.
 func (b *Board) Fatal(err error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.tell(nodeapi.Event{Kind: nodeapi.EventFatal, Message: err.Error()})
+	b.mu.Unlock()
+	b.out.flush(lastWords)
 }
 
 // condition stores a clause of the contract, and tells if it changed.
@@ -120,12 +124,12 @@ func (b *Board) judge() {
 	b.status.Ready = ready
 }
 
-// tell writes an event. A reader that has gone away must not stop the node, so errors end here.
+// tell writes an event. What components do is in the status as well, so those events may be dropped.
 func (b *Board) tell(e nodeapi.Event) {
 	e.Time = b.now()
 	line, err := json.Marshal(e)
 	if err != nil {
 		return // no type here can fail to encode
 	}
-	_, _ = b.out.Write(append(line, '\n'))
+	b.out.tell(append(line, '\n'), e.Kind == nodeapi.EventComponent || e.Kind == nodeapi.EventCondition)
 }

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"bufio"
 	"encoding/json"
 	"io"
 
@@ -19,13 +18,13 @@ type Process struct {
 // when it ends, and then says of each of its components that it failed.
 func (b *Board) Listen(pipe io.Reader) {
 	p := &Process{board: b, names: map[string]bool{}}
-	lines := bufio.NewScanner(pipe)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	events := json.NewDecoder(pipe)
+	for {
 		var e nodeapi.Event
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
-			p.take(e)
+		if err := events.Decode(&e); err != nil {
+			break // the end, or what no Kubernetes process of this image writes
 		}
+		p.take(e)
 	}
 	p.ended()
 }
@@ -38,6 +37,9 @@ func (p *Process) take(e nodeapi.Event) {
 	switch {
 	case e.Kind == nodeapi.EventComponent && e.Component != nil:
 		c := *e.Component
+		if c.State == nodeapi.StateGivenUp {
+			c.State = nodeapi.StateFailed // its process has; PID 1 starts that again, and the component with it
+		}
 		if old := b.find(c.Name); old != nil {
 			if !p.names[c.Name] { // the first word of a new process about a component that was there before
 				old.Restarts++

@@ -61,8 +61,8 @@ func TestReadyOnce(t *testing.T) {
 	if _, err := io.Copy(child, lines(t, healthyRun()...)); err != nil {
 		t.Fatal(err)
 	}
-	// The pipe has no buffer: the last line was taken once another write is.
-	if _, err := io.WriteString(child, "not an event\n"); err != nil {
+	// The pipe has no buffer: the last line was taken once another event was read.
+	if _, err := io.Copy(child, lines(t, nodeapi.Event{Kind: "of the future"}, nodeapi.Event{Kind: "of the future"})); err != nil {
 		t.Fatal(err)
 	}
 	if s := b.Snapshot(); !s.Ready || s.Components[0].Version != "v2" {
@@ -88,13 +88,14 @@ func TestReadyOnce(t *testing.T) {
 	if _, err := io.Copy(child2, lines(t, healthyRun()...)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(child2, "\n"); err != nil {
+	if _, err := io.Copy(child2, lines(t, nodeapi.Event{Kind: "of the future"}, nodeapi.Event{Kind: "of the future"})); err != nil {
 		t.Fatal(err)
 	}
 	s = b.Snapshot()
 	if !s.Ready || s.Components[1].Restarts != 1 || s.Components[1].LastError == "" {
 		t.Errorf("after the restart: %+v", s)
 	}
+	b.out.flush(time.Minute)
 	if n := strings.Count(out.String(), `"kind":"ready"`); n != 2 {
 		t.Errorf("told %d times that it is ready", n)
 	}
@@ -142,5 +143,45 @@ func TestServe(t *testing.T) {
 	}
 	if _, err := Read(t.Context(), socket); err == nil {
 		t.Error("answers after its end")
+	}
+}
+
+// blocked is a reader that never comes, until it does.
+type blocked struct {
+	bytes.Buffer
+	release chan struct{}
+}
+
+func (b *blocked) Write(p []byte) (int, error) {
+	<-b.release
+	return b.Buffer.Write(p)
+}
+
+// TestSlowReader keeps the node going while nobody reads what it prints, and loses nothing that matters.
+func TestSlowReader(t *testing.T) {
+	out := &blocked{release: make(chan struct{})}
+	b := newTestBoard(out)
+	for range 2 * tellerLimit {
+		b.Component(nodeapi.ComponentStatus{Name: "containerd", State: nodeapi.StateStarting})
+	}
+	b.mu.Lock()
+	b.tell(nodeapi.Event{Kind: nodeapi.EventReady})
+	b.mu.Unlock()
+	close(out.release)
+	b.out.flush(time.Minute)
+	if n := strings.Count(out.String(), "\n"); n < tellerLimit || n > 2*tellerLimit {
+		t.Errorf("%d lines", n)
+	}
+	if !strings.Contains(out.String(), `"kind":"ready"`) {
+		t.Error("an event that matters was dropped")
+	}
+}
+
+// TestGivenUp lets a component give up inside the Kubernetes process, which PID 1 starts again.
+func TestGivenUp(t *testing.T) {
+	b := newTestBoard(io.Discard)
+	b.Listen(lines(t, component("kubelet", nodeapi.StateStarting), component("kubelet", nodeapi.StateGivenUp)))
+	if c := b.Snapshot().Components[0]; c.State != nodeapi.StateFailed {
+		t.Errorf("%+v", c)
 	}
 }
