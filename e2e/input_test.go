@@ -70,7 +70,7 @@ func TestHelpNeedsNoDocker(t *testing.T) {
 	c := New(t, "Help, version and completion work before Docker is installed").NewCluster("")
 	env := append(c.env(), "DOCKER_HOST=unix:///nonexistent/docker.sock")
 	for _, args := range [][]string{
-		{}, {"--help"}, {"create", "--help"}, {"help", "exit-codes"}, {"version"}, {"completion", "bash"}, {"kubectl", "--help"}, {"kubectl", "get", "--help"},
+		{}, {"--help"}, {"create", "--help"}, {"help", "exit-codes"}, {"version"}, {"completion", "bash"}, {"kubectl", "--help"}, {"kubectl", "get", "--help"}, {"kubectl", "version", "--client"},
 	} {
 		if r := skiffRun(t.Context(), env, args...); r.Code != 0 || r.Stdout == "" || r.Stderr != "" {
 			t.Errorf("%s", r)

@@ -7,6 +7,7 @@ package kubectl
 import (
 	"context"
 	"net/url"
+	"slices"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,8 @@ func needsCluster(args []string) bool {
 	switch args[0] {
 	case "help", "completion", "config", "kustomize", "options":
 		return false
+	case "version":
+		return !slices.Contains(args, "--client") && !slices.Contains(args, "--client=true")
 	}
 	return true
 }
