@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -96,8 +97,8 @@ func printError(w io.Writer, err error, asJSON, verbose bool) {
 		printErrorJSON(w, err)
 		return
 	}
-	if codeOf(err) == fault.Canceled {
-		return // the user knows
+	if knownToUser(err) {
+		return
 	}
 	var f *fault.Error
 	if !errors.As(err, &f) {
@@ -111,30 +112,78 @@ func printError(w io.Writer, err error, asJSON, verbose bool) {
 	for _, d := range f.Details {
 		fmt.Fprintf(w, "  | %s\n", d)
 	}
-	if f.Hint != "" {
-		fmt.Fprintf(w, "\n%s\n", f.Hint)
+	if hint := hintsOf(f, err); hint != "" {
+		fmt.Fprintf(w, "\n%s\n", hint)
 	}
+}
+
+// knownToUser is true for what Ctrl-C did, unless it left something behind that the user must deal with.
+func knownToUser(err error) bool {
+	if codeOf(err) != fault.Canceled {
+		return false
+	}
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return true
+	}
+	return len(siblings(f, err)) == 0 && f.Hint == ""
 }
 
 // causeOf is the error under f. What wrapped f on its way up matters to developers only, unless it is a second
 // failure, such as that of a rollback.
 func causeOf(f *fault.Error, err error, verbose bool) string {
 	var parts []string
-	if f.Cause != nil {
+	if f.Cause != nil && f.Code != fault.Canceled { // the cause of that is Ctrl-C
 		parts = append(parts, f.Cause.Error())
 	}
-	joined, isJoin := err.(interface{ Unwrap() []error })
-	switch {
-	case isJoin:
-		for _, e := range joined.Unwrap() {
-			if !errors.Is(e, f) {
-				parts = append(parts, e.Error())
-			}
-		}
-	case verbose && err.Error() != f.Error():
+	others := siblings(f, err)
+	for _, e := range others {
+		parts = append(parts, e.Error())
+	}
+	if verbose && len(others) == 0 && err.Error() != f.Error() {
 		parts = append(parts, "(all) "+err.Error())
 	}
 	return strings.Join(parts, "\n")
+}
+
+// hintsOf says what to do about f, and about the failures beside it.
+func hintsOf(f *fault.Error, err error) string {
+	var hints []string
+	add := func(f *fault.Error) {
+		if f.Hint != "" && !slices.Contains(hints, f.Hint) {
+			hints = append(hints, f.Hint)
+		}
+	}
+	add(f)
+	for _, e := range siblings(f, err) {
+		var other *fault.Error
+		if errors.As(e, &other) {
+			add(other)
+		}
+	}
+	return strings.Join(hints, "\n")
+}
+
+// siblings are the errors that were joined to f, on the way from err down to it.
+func siblings(f *fault.Error, err error) []error {
+	var out []error
+	for err != nil && err != error(f) {
+		switch e := err.(type) {
+		case interface{ Unwrap() []error }:
+			err = nil
+			for _, joined := range e.Unwrap() {
+				switch {
+				case err == nil && errors.Is(joined, f):
+					err = joined
+				case !knownToUser(joined):
+					out = append(out, joined)
+				}
+			}
+		default:
+			err = errors.Unwrap(err)
+		}
+	}
+	return out
 }
 
 // errorJSON is an error with --output json.
@@ -151,7 +200,7 @@ func printErrorJSON(w io.Writer, err error) {
 	out := errorJSON{Code: codeOf(err), Message: err.Error(), ExitCode: exitCode(err)}
 	var f *fault.Error
 	if errors.As(err, &f) {
-		out.Message, out.Details, out.Hint = f.Summary, f.Details, f.Hint
+		out.Message, out.Details, out.Hint = f.Summary, f.Details, hintsOf(f, err)
 		out.Cause = causeOf(f, err, false)
 	}
 	// One line, as all that goes to the error stream with --output json.

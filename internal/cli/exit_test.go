@@ -91,6 +91,13 @@ func TestPrintError(t *testing.T) {
 		{name: "rollback-failed", err: errors.Join(full, errors.New("rollback: remove network skiff-demo: in use"))},
 		{name: "exit", err: kit.Exit{Code: 7}},
 		{name: "cancelled", err: &fault.Error{Code: fault.Canceled, Summary: "cancelled"}},
+		{name: "cancelled-rollback-failed", err: errors.Join(
+			&fault.Error{Code: fault.Canceled, Summary: "the creation of cluster demo was cancelled", Cause: errors.New("cancelled")},
+			&fault.Error{Code: fault.DockerUnreachable, Summary: "what was made could not be removed again",
+				Hint: "Run 'skiff delete demo'.", Cause: errors.New("remove network skiff-demo: in use")})},
+		{name: "cancelled-hint", err: fmt.Errorf("delete: %w", &fault.Error{Code: fault.Canceled,
+			Summary: "the deletion of cluster demo was cancelled", Hint: "Run 'skiff delete demo' again to remove the rest."})},
+		{name: "cancelled-twice", err: errors.Join(&fault.Error{Code: fault.Canceled, Summary: "cancelled"}, context.Canceled)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var b bytes.Buffer

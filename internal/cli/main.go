@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -39,7 +40,12 @@ func canceled(ctx context.Context, err error) error {
 	if codeOf(err) == fault.Canceled {
 		return err
 	}
-	return &fault.Error{Code: fault.Canceled, Summary: context.Cause(ctx).Error(), Cause: err}
+	all := []error{&fault.Error{Code: fault.Canceled, Summary: context.Cause(ctx).Error(), Cause: err}}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		all = append(all, siblings(f, err)...)
+	}
+	return errors.Join(all...)
 }
 
 // samePress is how close to the first a second signal is still the same one.

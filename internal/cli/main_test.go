@@ -64,6 +64,14 @@ func TestCanceled(t *testing.T) {
 		if got := exitCode(canceled(ctx, err)); got != 130 {
 			t.Errorf("%v: exit code %d", err, got)
 		}
+		if !knownToUser(canceled(ctx, err)) {
+			t.Errorf("%v is told", err)
+		}
+	}
+	rollback := &fault.Error{Code: fault.DockerUnreachable, Summary: "what was made could not be removed again", Hint: "Run 'skiff delete demo'."}
+	err := canceled(ctx, errors.Join(&fault.Error{Code: fault.NotReady, Summary: "x"}, rollback))
+	if exitCode(err) != 130 || knownToUser(err) || !errors.Is(err, rollback) {
+		t.Errorf("a rollback that failed is not told: %v", err)
 	}
 }
 
