@@ -4,6 +4,7 @@ package delete
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -74,13 +75,16 @@ func run(ctx context.Context, o *Options) error {
 	deleted := []string{}
 	var errs []error // one cluster that resists must not save the others
 	for _, name := range names {
-		err := deleteOne(ctx, o, service, name, renderer)
-		switch {
-		case err == nil:
-			deleted = append(deleted, name)
-		case o.IgnoreNotFound && fault.CodeOf(err) == fault.NotFound:
-		default:
+		clusterErr, contextErr := deleteOne(ctx, o, service, name, renderer)
+		missing := o.IgnoreNotFound && fault.CodeOf(clusterErr) == fault.NotFound
+		if missing {
+			clusterErr = nil
+		}
+		switch err := joined(clusterErr, contextErr); {
+		case err != nil:
 			errs = append(errs, err)
+		case !missing:
+			deleted = append(deleted, name)
 		}
 		if ctx.Err() != nil {
 			break
@@ -98,17 +102,23 @@ func run(ctx context.Context, o *Options) error {
 	if len(deleted) == 0 && len(errs) == 0 {
 		o.Say("There was no cluster to delete.")
 	}
+	return joined(errs...)
+}
+
+// deleteOne deletes a cluster and its context, and says how each went: a context may have outlived its cluster.
+func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name string, sink event.Sink) (clusterErr, contextErr error) {
+	clusterErr = service.Delete(ctx, name)
+	if clusterErr != nil && fault.CodeOf(clusterErr) != fault.NotFound {
+		return clusterErr, nil
+	}
+	return clusterErr, o.Kubeconfig.Remove(name, sink)
+}
+
+// joined joins errors, and leaves one that is alone as it is.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 1 {
 		return errs[0]
 	}
 	return errors.Join(errs...)
-}
-
-func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name string, sink event.Sink) error {
-	err := service.Delete(ctx, name)
-	if err != nil && fault.CodeOf(err) != fault.NotFound {
-		return err
-	}
-	// A context may have outlived its cluster; it goes either way.
-	return errors.Join(err, o.Kubeconfig.Remove(name, sink))
 }
