@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ import (
 //	engine has TEXT      check that it has a container, network or volume, as "container skiff-a-server-1"
 //	engine fail METHOD CODE   let every call of a method of cluster.Engine fail from now on
 //	engine interrupt METHOD   be Ctrl-C at the next call of a method
+//	engine put METHOD FILE OTHER  make a file with the content of another at the next call of a method
 //	engine kill NAME     kill a container
 //	engine broken        let nodes that are started from now on fail
 //	engine image REF     put an image into it
@@ -133,6 +135,9 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 		w.engine.Fail(args[1], 0, &fault.Error{Code: fault.Code(args[2]), Summary: "the engine says no", Hint: "Ask it again."})
 	case "interrupt":
 		w.engine.Before(args[1], w.engine.Count(args[1])+1, func(context.Context) error { w.cancel(); return nil })
+	case "put":
+		path, content := ts.MkAbs(args[2]), ts.ReadFile(args[3])
+		w.engine.Before(args[1], w.engine.Count(args[1])+1, func(context.Context) error { return os.WriteFile(path, []byte(content), 0o600) })
 	case "kill":
 		w.engine.Kill(args[1], 137)
 	case "broken":
