@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -15,7 +16,7 @@ import (
 // lock keeps other writers away from the files until unlock is called. Kubernetes' client, and with it kubectl
 // and most other tools, lock a kubeconfig by creating FILE.lock, which must not exist; so does this. Files are
 // locked in the order of their names, as there, so that two writers never wait for each other. A file in a
-// directory that cannot be written is skipped: nobody can lock it, and whoever wants to write it will fail.
+// directory that this user may not write is skipped: who wants to write that file will fail, and says why.
 func (f Files) lock() (unlock func() error, err error) {
 	names, err := f.lockNames()
 	if err != nil {
@@ -70,7 +71,7 @@ func (f Files) lockNames() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// acquire creates a lock file, waiting for another one to disappear. It is not ok if none can be created.
+// acquire creates a lock file, waiting for another one to disappear. It is not ok if this user may create none.
 // Nothing tells of the end of such a lock, so it is looked at again and again.
 func acquire(name string, deadline time.Time) (ok bool, err error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -82,13 +83,22 @@ func acquire(name string, deadline time.Time) (ok bool, err error) {
 				return false, errors.Join(readOnly(name, err), os.Remove(name))
 			}
 			return true, nil
-		case !errors.Is(err, fs.ErrExist):
+		case mayNotCreate(err):
 			return false, nil
+		case !stillHeld(err):
+			return false, notLocked(name, err)
 		case time.Now().After(deadline):
 			return false, locked(name)
 		}
 		time.Sleep(pause)
 	}
+}
+
+// notLocked says why a lock cannot be made: without one, what others write could be lost.
+func notLocked(name string, err error) error {
+	path := strings.TrimSuffix(name, ".lock")
+	return &fault.Error{Code: fault.KubeconfigReadOnly, Summary: fmt.Sprintf("the kubeconfig %s cannot be locked", path), Cause: withoutPath(err),
+		Hint: fmt.Sprintf("See why %s cannot be made, or name another file with --kubeconfig or KUBECONFIG.", name)}
 }
 
 // locked says who holds a lock, as far as the lock file tells.
@@ -101,7 +111,7 @@ func locked(name string) error {
 	if info, err := os.Stat(name); err == nil {
 		since = fmt.Sprintf(" (since %s)", time.Since(info.ModTime()).Round(time.Second))
 	}
-	path := name[:len(name)-len(".lock")]
+	path := strings.TrimSuffix(name, ".lock")
 	return &fault.Error{Code: fault.KubeconfigLocked, Summary: fmt.Sprintf("the kubeconfig %s is locked by %s%s", path, by, since),
 		Hint: fmt.Sprintf("Try again. If nothing writes to it any more, a program died there: remove %s.", name)}
 }

@@ -3,14 +3,19 @@ package kubeconfig
 import (
 	"bufio"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
 const childEnv = "SKIFF_KUBECONFIG_CHILD"
@@ -171,5 +176,58 @@ func TestLockTellsWhoHoldsIt(t *testing.T) {
 	line, _ := bufio.NewReader(file).ReadString('\n')
 	if line != fmt.Sprintf("skiff, process %d\n", os.Getpid()) {
 		t.Errorf("%q", line)
+	}
+}
+
+// TestLockThatCannotBeMade is told: a writer that goes on without a lock may lose what others write.
+func TestLockThatCannotBeMade(t *testing.T) {
+	// As long as a file's name may be, so that no lock beside it can have one.
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", 255))
+	write(t, path, written)
+	unlock, err := at(path).lock()
+	if unlock != nil || fault.CodeOf(err) != fault.KubeconfigReadOnly {
+		t.Fatalf("%v", err)
+	}
+	if !strings.Contains(err.Error(), "cannot be locked") {
+		t.Error(err)
+	}
+}
+
+// TestNoLockWhereNothingCanBeWritten leaves it to the writer to say so.
+func TestNoLockWhereNothingCanBeWritten(t *testing.T) {
+	if os.Getuid() == 0 || runtime.GOOS == "windows" {
+		t.Skip("this user may write everywhere")
+	}
+	path := filepath.Join(t.TempDir(), "dir", "config")
+	write(t, path, written)
+	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := at(path).lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLockRefusals tells apart whom a refusal comes from: a directory that is not the user's, or a lock.
+func TestLockRefusals(t *testing.T) {
+	windows := runtime.GOOS == "windows"
+	for _, tc := range []struct {
+		err        error
+		skip, held bool
+	}{
+		{fs.ErrExist, false, true},
+		{fs.ErrPermission, !windows, windows},
+		{syscall.EROFS, !windows, false},
+		{syscall.ENOSPC, false, false},
+		{syscall.ENAMETOOLONG, false, false},
+	} {
+		err := &fs.PathError{Op: "open", Path: "config.lock", Err: tc.err}
+		if mayNotCreate(err) != tc.skip || stillHeld(err) != tc.held {
+			t.Errorf("%v: may not create: %v, still held: %v", err, mayNotCreate(err), stillHeld(err))
+		}
 	}
 }

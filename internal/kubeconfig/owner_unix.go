@@ -3,6 +3,7 @@
 package kubeconfig
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -28,12 +29,18 @@ func keepOwner(file *os.File, old fs.FileInfo) error {
 	return nil
 }
 
-// syncDir makes a renaming durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+// mayNotCreate is true if a directory is one that this user may not write.
+func mayNotCreate(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+}
+
+// stillHeld is true if a lock file is there.
+func stillHeld(err error) bool { return errors.Is(err, fs.ErrExist) }
+
+// syncDir makes a renaming durable, where the file system can.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync() // the new content is in place: only a crash of the host could still undo that
+		_ = d.Close()
 	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -67,5 +67,6 @@ func replace(path string, content []byte) (err error) {
 	if err := os.Rename(file.Name(), target); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	syncDir(filepath.Dir(target))
+	return nil
 }
