@@ -31,10 +31,10 @@ func (c *creation) awaitNode(ctx context.Context, n plannedNode) error {
 	if stop() {
 		closed <- stream.Close()
 	}
-	closeErr := <-closed
+	<-closed // what was said has been heard, so how that went does not matter
 	switch {
 	case err == nil:
-		return closeErr
+		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case waiting.Err() != nil:

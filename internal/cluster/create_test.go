@@ -1,8 +1,10 @@
 package cluster_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -201,4 +203,25 @@ func TestImageIsNotWhatItSays(t *testing.T) {
 	_, err := w.Create(t.Context(), spec("demo"), cluster.CreateOptions{})
 	wantFault(t, err, fault.Invalid, "arm64")
 	w.nothingLeft(t)
+}
+
+// unclosable is an engine whose streams cannot be closed.
+type unclosable struct{ cluster.Engine }
+
+type unclosableStream struct{ io.ReadCloser }
+
+func (e unclosable) Attach(ctx context.Context, container string) (io.ReadCloser, error) {
+	stream, err := e.Engine.Attach(ctx, container)
+	return unclosableStream{stream}, err
+}
+
+func (s unclosableStream) Close() error {
+	return errors.Join(s.ReadCloser.Close(), errors.New("broken pipe"))
+}
+
+// TestReadyThoughItsStreamBreaks has a node that is ready, which is all that its output is read for.
+func TestReadyThoughItsStreamBreaks(t *testing.T) {
+	w := newWorld(t)
+	w.Engine = unclosable{w.Engine}
+	w.mustCreate(t, "demo")
 }
