@@ -192,6 +192,31 @@ func TestRetainKeepsNoFailedChoice(t *testing.T) {
 	w.wholeCluster(t, "demo")
 }
 
+// TestRetryAvoidsWhatWasTaken keeps the rest of its choice, which is what the cluster of that name had before.
+func TestRetryAvoidsWhatWasTaken(t *testing.T) {
+	for method, code := range map[string]fault.Code{"StartContainer": fault.PortInUse, "CreateNetwork": fault.NetworkOverlap} {
+		t.Run(method, func(t *testing.T) {
+			w := newWorld(t)
+			plan, err := w.PlanCreate(t.Context(), spec("demo"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.engine.Fail(method, 1, &fault.Error{Code: code, Summary: "taken", Hint: "wait"})
+			w.mustCreate(t, "demo")
+			got, ok := w.engine.Spec("skiff-demo-server-1")
+			if !ok {
+				t.Fatal("there is no node")
+			}
+			if same := got.Ports[0].HostPort == plan.PlannedPort(); same == (code == fault.PortInUse) {
+				t.Errorf("port %d after %d", got.Ports[0].HostPort, plan.PlannedPort())
+			}
+			if same := plan.Subnet.Contains(got.Address); same == (code == fault.NetworkOverlap) {
+				t.Errorf("address %s after subnet %s", got.Address, plan.Subnet)
+			}
+		})
+	}
+}
+
 // TestGivesUpChoosing ends a search that finds nothing.
 func TestGivesUpChoosing(t *testing.T) {
 	for method, code := range map[string]fault.Code{"StartContainer": fault.PortInUse, "CreateNetwork": fault.NetworkOverlap} {

@@ -53,7 +53,7 @@ func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*C
 		if err == nil {
 			return &Created{Cluster: *cluster, Credentials: c.credentials, Took: time.Since(began)}, nil
 		}
-		retry := again(err) != ""
+		retry, taken := again(err) != "", fault.CodeOf(err)
 		err = canceled(ctx, what, c.explain(ctx, err))
 		if retry || !opts.Retain {
 			if rollbackErr := c.rollback(ctx, retry); rollbackErr != nil {
@@ -63,8 +63,11 @@ func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*C
 		if !retry {
 			return nil, err
 		}
-		avoid.subnets = append(avoid.subnets, plan.Subnet)
-		avoid.ports[plan.spec.APIPort] = true
+		if taken == fault.NetworkOverlap {
+			avoid.subnets = append(avoid.subnets, plan.Subnet)
+		} else {
+			avoid.ports[plan.spec.APIPort] = true
+		}
 	}
 }
 
