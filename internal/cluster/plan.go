@@ -192,7 +192,7 @@ func (p *Plan) steps() []Step {
 		steps = append(steps, step)
 	}
 	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.Subnet.String(), After: []string{lock}})
-	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: checkedAPI, Detail: "answers at " + p.Endpoint}
+	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
 	for _, n := range p.nodes {
 		detail := fmt.Sprintf("create and start, %s at %s", n.role, n.address)
 		if n.name == p.entry {
@@ -208,9 +208,6 @@ func (p *Plan) steps() []Step {
 	}
 	return append(steps, check)
 }
-
-// checkedAPI is the clause of the readiness contract that only this side can check.
-const checkedAPI = "api"
 
 // node returns a planned node by name.
 func (p *Plan) node(name string) plannedNode {

@@ -42,13 +42,17 @@ type ComponentStatus struct {
 	Version string `json:"version,omitempty"`
 }
 
-// Names of the conditions that make up a node's part of the readiness contract.
+// Names of the conditions that make up the readiness contract.
 const (
 	ConditionComponents     = "components"      // every component is ready
 	ConditionNode           = "node"            // this node is Ready
 	ConditionDNS            = "dns"             // kubernetes.default resolves through the kube-dns Service
 	ConditionServiceAccount = "service-account" // default/default exists
+	ConditionAPI            = "api"             // the API answers on the address in the kubeconfig; no node can say so
 )
+
+// RemoteConditions are the conditions that the Kubernetes process watches. PID 1 adds [ConditionComponents].
+var RemoteConditions = []string{ConditionNode, ConditionDNS, ConditionServiceAccount}
 
 // Condition is one clause of the readiness contract.
 type Condition struct {

@@ -81,7 +81,7 @@ var subjects = map[string]string{
 	nodeapi.ConditionNode:           "node is Ready",
 	nodeapi.ConditionDNS:            "cluster DNS answers",
 	nodeapi.ConditionServiceAccount: "default service account exists",
-	"api":                           "API answers on the address in the kubeconfig",
+	nodeapi.ConditionAPI:            "API answers on the address in the kubeconfig",
 }
 
 // Sentence says what a step does or did.

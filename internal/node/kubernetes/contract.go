@@ -42,7 +42,7 @@ func newContract(node *component.Node, report func(nodeapi.Condition)) *contract
 		node: node, report: report, met: make(chan struct{}), last: map[string]nodeapi.Condition{},
 		api: awaiting(component.NameAPIServer), dns: awaiting(component.NameDNS, component.NameKubeProxy),
 	}
-	for _, name := range []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount} {
+	for _, name := range nodeapi.RemoteConditions {
 		c.set(name, "the API server does not answer yet")
 	}
 	return c

@@ -14,9 +14,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// remoteConditions are the clauses of the contract that the Kubernetes process watches.
-var remoteConditions = []string{nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount}
-
 // Board is the state of a node. Its methods may be called concurrently.
 type Board struct {
 	mu     sync.Mutex
@@ -36,7 +33,7 @@ func NewBoard(config nodeapi.Config, versions map[string]string, out io.Writer, 
 		Cluster: config.Cluster, Node: config.Node, Role: config.Role, Started: now(), Versions: versions,
 		Components: []nodeapi.ComponentStatus{},
 	}
-	for _, name := range append([]string{nodeapi.ConditionComponents}, remoteConditions...) {
+	for _, name := range append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions...) {
 		b.status.Conditions = append(b.status.Conditions, nodeapi.Condition{Name: name, Message: "the node is starting", Since: now()})
 	}
 	return b

@@ -32,8 +32,8 @@ func Install(e *dockertest.Engine) {
 // Components that the node says it runs, in the order in which they become ready.
 var Components = []string{"containerd", "etcd", "kube-apiserver", "kubelet"}
 
-// conditions of the readiness contract.
-var conditions = []string{nodeapi.ConditionComponents, nodeapi.ConditionNode, nodeapi.ConditionDNS, nodeapi.ConditionServiceAccount}
+// conditions are a node's part of the readiness contract.
+var conditions = append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions...)
 
 // Run is a node that becomes ready and runs until it is stopped.
 func Run(p *dockertest.Process) int {
