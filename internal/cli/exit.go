@@ -167,8 +167,8 @@ func hintsOf(f *fault.Error, err error) string {
 // siblings are the errors that were joined to f, on the way from err down to it.
 func siblings(f *fault.Error, err error) []error {
 	var out []error
-	for err != nil && err != error(f) {
-		switch e := err.(type) {
+	for err != nil && err != error(f) { //nolint:errorlint // the wrappers themselves are looked at
+		switch e := err.(type) { //nolint:errorlint // as above
 		case interface{ Unwrap() []error }:
 			err = nil
 			for _, joined := range e.Unwrap() {
