@@ -27,7 +27,8 @@ type part struct {
 }
 
 // Bundle writes an archive (tar.gz) of all that helps to find out what is wrong with a cluster. What cannot be
-// had is named in its errors.txt. Keys, certificates and the values of Secrets are not in it.
+// had is named in its errors.txt. The private keys of the cluster and the values of Secrets are not in it; what
+// pods and ConfigMaps hold is.
 func (s *Service) Bundle(ctx context.Context, name string, w io.Writer) error {
 	o, err := observe(ctx, s.Engine)
 	if err != nil {

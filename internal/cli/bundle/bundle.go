@@ -28,8 +28,8 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 		Use:   "bundle",
 		Short: "Collect all that helps to find out what is wrong with a cluster",
 		Long: `Write one archive with the log of every component, the status of every node, the cluster's objects, and what
-Docker knows of its containers. The values of Secrets, keys and certificates are left out; read it through
-before you show it to others all the same.`,
+Docker knows of its containers. The private keys of the cluster and the values of Secrets are not in it; what pods
+and ConfigMaps hold is: read it through before you show it to others.`,
 		Example: `  skiff bundle
   skiff --cluster demo bundle --file demo.tar.gz
   skiff bundle --file - | tar tz`,
