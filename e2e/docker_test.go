@@ -89,7 +89,7 @@ func TestDockerIsTooOld(t *testing.T) {
 		}
 		refuse(w, r, http.StatusNotFound, "page not found")
 	}))
-	c.Fails(skiffRun(t.Context(), engine.env(c), "create"), exitDocker, "1.40", "1.41", "20.10", "update Docker")
+	c.Fails(skiffRun(t.Context(), engine.env(c), "create"), exitDocker, "1.40", "1.41", "20.10", "Update Docker")
 }
 
 func TestDockerSocketRefusesTheUser(t *testing.T) {

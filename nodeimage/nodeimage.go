@@ -30,7 +30,7 @@ func find(artifact fs.FS) (cluster.NodeImage, error) {
 		return nil, &fault.Error{
 			Code:    fault.NoImage,
 			Summary: "this skiff was built without a node image",
-			Hint:    "build it with `make build`, or name an image that Docker has with --image",
+			Hint:    "Build it with 'make build', or name an image that Docker has with --image.",
 		}
 	}
 	if err != nil {

@@ -100,7 +100,7 @@ func cmdSkiff(ts *testscript.TestScript, neg bool, args []string) {
 		Engine:  func(context.Context) (cluster.Engine, error) { return w.engine, nil },
 		Image: func() (cluster.NodeImage, error) {
 			if w.image == nil {
-				return nil, &fault.Error{Code: fault.NoImage, Summary: "this skiff was built without a node image", Hint: "build it with `make build`"}
+				return nil, &fault.Error{Code: fault.NoImage, Summary: "this skiff was built without a node image", Hint: "Build it with 'make build'."}
 			}
 			return w.image, nil
 		},

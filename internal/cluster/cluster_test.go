@@ -188,8 +188,15 @@ func wantFault(t *testing.T, err error, code fault.Code, words ...string) *fault
 	return f
 }
 
-// describe is all that a user would see of an error.
+// describe is all that a user would see of an error, and of those that are joined to it.
 func describe(err error) string {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var parts []string
+		for _, e := range joined.Unwrap() {
+			parts = append(parts, describe(e))
+		}
+		return strings.Join(parts, "\n")
+	}
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return fmt.Sprint(err)

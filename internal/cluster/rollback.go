@@ -41,8 +41,8 @@ func (c *creation) rollback(ctx context.Context, silently bool) error {
 	}
 	if err != nil {
 		tell(event.Failed, err)
-		remedy := fmt.Sprintf("run 'skiff delete %s'", c.plan.Cluster)
-		return &fault.Error{Code: fault.CodeOf(err), Summary: "what was made could not be removed again, " + remedy, Hint: remedy, Cause: err}
+		return &fault.Error{Code: fault.CodeOf(err), Summary: "what was made could not be removed again", Cause: err,
+			Hint: fmt.Sprintf("Remove it with 'skiff delete %s'.", c.plan.Cluster)}
 	}
 	tell(event.Done, nil)
 	return nil

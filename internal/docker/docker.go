@@ -79,10 +79,10 @@ func (e *Engine) api(ctx context.Context) (*client.Client, error) {
 func tooOld(used, offered string) error {
 	err := &fault.Error{Code: fault.DockerTooOld,
 		Summary: fmt.Sprintf("Docker speaks API %s, and Skiff needs %s (Docker 20.10) or newer", used, minAPI),
-		Hint:    "update Docker: https://docs.docker.com/engine/install/"}
+		Hint:    "Update Docker: https://docs.docker.com/engine/install/"}
 	if offered != "" && !versions.LessThan(offered, minAPI) {
 		err.Summary = fmt.Sprintf("DOCKER_API_VERSION asks for API %s, and Skiff needs %s or newer", used, minAPI)
-		err.Hint = "unset DOCKER_API_VERSION: Skiff finds the right version by itself"
+		err.Hint = "Unset DOCKER_API_VERSION: Skiff finds the right version by itself."
 	}
 	return err
 }

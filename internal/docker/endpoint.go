@@ -68,7 +68,7 @@ func (ep endpoint) fromContext(dir, name string) (endpoint, error) {
 		store.EndpointTypeGetter(contextEndpoint, func() any { return &dcontext.EndpointMetaBase{} })))
 	refuse := func(err error) (endpoint, error) {
 		return endpoint{}, &fault.Error{Code: fault.DockerUnreachable, Summary: fmt.Sprintf("the Docker context %q cannot be used", name),
-			Hint: "see `docker context ls`, then choose one with `docker context use NAME` or DOCKER_CONTEXT", Cause: err}
+			Hint: "See which there are with 'docker context ls', and choose one with 'docker context use NAME' or DOCKER_CONTEXT.", Cause: err}
 	}
 	meta, err := s.GetMetadata(name)
 	if err != nil {
@@ -108,7 +108,7 @@ func (ep endpoint) fromEnvironment(configDir string) (endpoint, error) {
 	data, err := dcontext.TLSDataFromFiles(filepath.Join(dir, "ca.pem"), ifExists(filepath.Join(dir, "cert.pem")), ifExists(filepath.Join(dir, "key.pem")))
 	if err != nil && !(ep.noCheck && errors.Is(err, fs.ErrNotExist)) {
 		return endpoint{}, &fault.Error{Code: fault.DockerUnreachable, Summary: "the certificates for Docker's TLS endpoint cannot be read",
-			Hint: "set DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY", Cause: err}
+			Hint: "Set DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY.", Cause: err}
 	}
 	ep.tls = data
 	return ep, nil
@@ -232,9 +232,9 @@ func (ep endpoint) tlsConfig() (*tls.Config, error) {
 func (ep endpoint) settingHint() string {
 	switch {
 	case ep.context != "":
-		return "check it with `docker context inspect " + ep.context + "`, or choose another with `docker context use NAME`"
+		return "Check it with 'docker context inspect " + ep.context + "', or choose another with 'docker context use NAME'."
 	case ep.fromEnv:
-		return "correct or unset DOCKER_HOST"
+		return "Correct or unset DOCKER_HOST."
 	}
-	return "name an engine with DOCKER_HOST or `docker context use NAME`"
+	return "Name an engine with DOCKER_HOST or 'docker context use NAME'."
 }

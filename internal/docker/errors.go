@@ -33,53 +33,53 @@ type known struct {
 var catalogue = []known{
 	{fault.DockerPermission, []string{"permission denied while trying to connect", "dial unix /var/run/docker.sock: connect: permission denied"}, nil,
 		"Docker's socket refuses this user",
-		"join its group with `sudo usermod -aG docker $USER` and log in again, or use rootless Docker: https://docs.docker.com/engine/security/rootless/"},
+		"Join its group with 'sudo usermod -aG docker $USER' and log in again, or use rootless Docker: https://docs.docker.com/engine/security/rootless/"},
 	{fault.DockerTooOld, []string{"maximum supported api version"}, nil,
-		"Docker is older than Skiff needs", "update Docker: https://docs.docker.com/engine/install/"},
+		"Docker is older than Skiff needs", "Update Docker: https://docs.docker.com/engine/install/"},
 	{fault.DockerRefused, []string{"minimum supported api version"}, nil,
-		"Docker no longer speaks with this version of Skiff", "update Skiff, and unset DOCKER_API_VERSION if it is set"},
+		"Docker no longer speaks with this version of Skiff", "Update Skiff, and unset DOCKER_API_VERSION if it is set."},
 	{fault.DockerUnreachable, []string{"tls-enabled daemon without tls", "http request to an https server", "http response to https client",
 		"x509:", "tls: ", "--tlsverify", "bad certificate"}, nil,
-		"Docker and this client do not agree on TLS", "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the TLS files of the Docker context"},
+		"Docker and this client do not agree on TLS", "Check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or the TLS files of the Docker context."},
 	{fault.DockerUnreachable, []string{"docker system dial-stdio", "dial-stdio] has exited"}, nil,
-		"Docker cannot be reached through SSH", "try the same with `ssh HOST docker version`: it must work without a password"},
+		"Docker cannot be reached through SSH", "Try the same with 'ssh HOST docker version': it must work without a password."},
 	{fault.DockerUnreachable, []string{"cannot connect to the docker daemon", "docker desktop is not running", "error during connect", "is the docker daemon running"}, nil,
 		"Docker is not running", ""}, // the hint depends on the endpoint
 
 	{fault.NoSpace, []string{"no space left on device", "disk quota exceeded", "not enough space on the disk"}, nil,
-		"Docker's disk is full", "see what takes the space with `docker system df`, and free it with `docker system prune`"},
+		"Docker's disk is full", "See what takes the space with 'docker system df', and free it with 'docker system prune'."},
 
 	{fault.PortInUse, []string{"port is already allocated", "bind: address already in use", "ports are not available",
 		"bind: an attempt was made to access a socket in a way forbidden"}, nil,
-		"a host port is already in use", "choose another port, or stop what uses it (`docker ps` shows the ports of containers)"},
+		"a host port is already in use", "Choose another port, or stop what uses it ('docker ps' shows the ports of containers)."},
 	{fault.DockerRefused, []string{"cannot expose privileged port", "ip_unprivileged_port_start"}, nil,
-		"rootless Docker may not publish a port below 1024", "choose a higher port"},
+		"rootless Docker may not publish a port below 1024", "Choose a higher port."},
 	{fault.NetworkOverlap, []string{"pool overlaps with other one", "non-overlapping ipv4 address pool", "address pools have been fully subnetted",
 		"have overlapping ipv4", "predefined address pools"}, nil,
-		"there is no free subnet for a network", "remove networks that are not in use with `docker network prune`, or leave a VPN that takes the same addresses"},
+		"there is no free subnet for a network", "Remove networks that are not in use with 'docker network prune', or leave a VPN that takes the same addresses."},
 
 	{fault.DockerRefused, []string{"unable to apply caps", "unable to apply bounding set", "capability not supported by your kernel", "unknown capability",
 		"invalid capadd", "can't drop bounding"}, nil,
-		"Docker refuses a capability that a node needs", "see `skiff doctor`; Docker may itself run in a container, or without rights that it needs"},
+		"Docker refuses a capability that a node needs", "Run 'skiff doctor'. Docker may itself run in a container, or without rights that it needs."},
 	{fault.DockerRefused, []string{"error gathering device information"}, nil,
-		"a device that a node needs is missing on Docker's host", "see `skiff doctor`"},
+		"a device that a node needs is missing on Docker's host", "Run 'skiff doctor'."},
 	{fault.DockerRefused, []string{"cgroup namespaces aren't enabled", "cgroup v2 mode", "cgroups: cgroup mountpoint does not exist", "devices cgroup isn't mounted"}, nil,
-		"Docker's host lacks control groups that a node needs", "see `skiff doctor`"},
+		"Docker's host lacks control groups that a node needs", "Run 'skiff doctor'."},
 	{fault.DockerRefused, []string{"iptables failed", "no chain/target/match by that name"}, nil,
-		"Docker's firewall rules are gone, probably because a firewall was reloaded", "restart Docker: `sudo systemctl restart docker`"},
+		"Docker's firewall rules are gone, probably because a firewall was reloaded", "Restart Docker: 'sudo systemctl restart docker'."},
 	{fault.DockerRefused, []string{"operation not permitted"}, nil,
-		"Docker lacks a right that a node needs", "see `skiff doctor`; Docker may itself run in a container, or without rights that it needs"},
+		"Docker lacks a right that a node needs", "Run 'skiff doctor'. Docker may itself run in a container, or without rights that it needs."},
 
 	{fault.Conflict, []string{"is already in use by container", "already exists"}, nil,
-		"the name is taken", "remove what has it (`docker ps -a`, `docker network ls`), or take another name"},
+		"the name is taken", "Remove what has it ('docker ps -a', 'docker network ls'), or take another name."},
 	{fault.Conflict, []string{"address already in use"}, nil,
-		"another container has the address", "see `docker network inspect` for what is on the network, and remove it"},
+		"another container has the address", "See what is on the network with 'docker network inspect', and remove it."},
 	{fault.Conflict, []string{"has active endpoints", "volume is in use", "is using its referenced image", "is being used by", "must be forced"}, nil,
-		"it is in use", "remove the containers that use it first (`docker ps -a`)"},
+		"it is in use", "Remove the containers that use it first ('docker ps -a')."},
 	{fault.Conflict, []string{"is not running", "is paused", "is restarting, wait until"}, nil,
-		"the container is not running", "look at its state with `docker ps -a`, and start it with `docker start NAME`"},
-	{fault.NotFound, []string{"no such image"}, cerrdefs.IsNotFound, "Docker does not have it", "look at what there is with `docker ps -a`, `docker network ls`, `docker volume ls` and `docker image ls`"},
-	{fault.Conflict, nil, cerrdefs.IsConflict, "something else uses it", "look at it with `docker ps -a`, then try again"},
+		"the container is not running", "Look at its state with 'docker ps -a', and start it with 'docker start NAME'."},
+	{fault.NotFound, []string{"no such image"}, cerrdefs.IsNotFound, "Docker does not have it", "Look at what there is with 'docker ps -a', 'docker network ls', 'docker volume ls' and 'docker image ls'."},
+	{fault.Conflict, nil, cerrdefs.IsConflict, "something else uses it", "Look at it with 'docker ps -a', then try again."},
 }
 
 // publishedAddress finds the host address in what Docker says of a port that is taken.
@@ -111,7 +111,7 @@ func (e *Engine) explain(op string, err error) error {
 	}
 	if strings.HasPrefix(err.Error(), daemonPrefix) {
 		return &fault.Error{Code: fault.DockerRefused, Summary: "cannot " + op,
-			Hint: "look into Docker's log (on most Linux systems with `journalctl -u docker`)", Cause: unprefixed{err}}
+			Hint: "Look into Docker's log (on most Linux systems with 'journalctl -u docker').", Cause: unprefixed{err}}
 	}
 	return fmt.Errorf("cannot %s: %w", op, err)
 }
@@ -135,11 +135,11 @@ func (u unprefixed) Unwrap() error { return u.error }
 func (ep endpoint) startHint(goos string) string {
 	switch {
 	case ep.context != "" || ep.fromEnv:
-		return fmt.Sprintf("start the engine at %s, or %s", ep.host, ep.settingHint())
+		return fmt.Sprintf("Start the engine at %s. %s", ep.host, ep.settingHint())
 	case goos == "linux":
-		return "start it with `sudo systemctl start docker`, or install it: https://docs.docker.com/engine/install/"
+		return "Start it with 'sudo systemctl start docker', or install it: https://docs.docker.com/engine/install/"
 	}
-	return "start Docker Desktop, or install it: https://docs.docker.com/get-started/get-docker/"
+	return "Start Docker Desktop, or install it: https://docs.docker.com/get-started/get-docker/"
 }
 
 // source remembers the error of the reader that a request's body is read from: the client reports it as a failure

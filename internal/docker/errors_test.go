@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -23,8 +24,8 @@ func TestExplain(t *testing.T) {
 		say  string
 	}{
 		{"permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get \"http://%2Fvar%2Frun%2Fdocker.sock/v1.24/info\": dial unix /var/run/docker.sock: connect: permission denied", fault.DockerPermission, "usermod"},
-		{"Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", fault.DockerUnreachable, "start"},
-		{"Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.38", fault.DockerTooOld, "update Docker"},
+		{"Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", fault.DockerUnreachable, "start docker"},
+		{"Error response from daemon: client version 1.52 is too new. Maximum supported API version is 1.38", fault.DockerTooOld, "Update Docker"},
 		{"Error response from daemon: write /var/lib/docker/tmp/x: no space left on device", fault.NoSpace, "docker system df"},
 		{"Error response from daemon: driver failed programming external connectivity on endpoint a (1f): Bind for 127.0.0.1:6443 failed: port is already allocated", fault.PortInUse, "127.0.0.1:6443 is already in use"},
 		{"Error response from daemon: driver failed programming external connectivity on endpoint a (1f): Error starting userland proxy: listen tcp4 127.0.0.1:6443: bind: address already in use", fault.PortInUse, "127.0.0.1:6443"},
@@ -52,6 +53,40 @@ func TestExplain(t *testing.T) {
 		if strings.Contains(f.Error(), daemonPrefix) {
 			t.Errorf("it says %q, which tells a user nothing", daemonPrefix)
 		}
+	}
+}
+
+// TestHints holds all hints to the form that fault.Error asks for.
+func TestHints(t *testing.T) {
+	hints := map[string]string{}
+	for _, k := range catalogue {
+		hints[k.say] = k.hint
+	}
+	for name, ep := range map[string]endpoint{
+		"default": {host: "unix:///x"}, "context": {host: "tcp://h:1", context: "c"}, "environment": {host: "tcp://h:1", fromEnv: true},
+	} {
+		hints["setting of "+name] = ep.settingHint()
+		for _, goos := range []string{"linux", "darwin"} {
+			hints["start of "+name+" on "+goos] = ep.startHint(goos)
+		}
+	}
+	for _, offered := range []string{"1.38", "1.47"} {
+		var f *fault.Error
+		if err := tooOld("1.38", offered); errors.As(err, &f) {
+			hints["too old for "+offered] = f.Hint
+		}
+	}
+	form := regexp.MustCompile(`^[A-Z][^` + "`" + `]*(\.|https://\S+)$`)
+	for say, hint := range hints {
+		if hint == "" && say == "Docker is not running" {
+			continue // it is the endpoint's
+		}
+		if !form.MatchString(hint) || strings.Count(strings.ReplaceAll(hint, "Docker's", ""), "'")%2 != 0 {
+			t.Errorf("%s: %q", say, hint)
+		}
+	}
+	if len(hints) < 25 {
+		t.Errorf("only %d hints", len(hints))
 	}
 }
 

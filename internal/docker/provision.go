@@ -45,7 +45,7 @@ func (e *Engine) CreateVolume(ctx context.Context, spec cluster.VolumeSpec) erro
 	}
 	if !maps.Equal(v.Labels, spec.Labels) {
 		return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("cannot create volume %s: there is one that belongs to something else", spec.Name),
-			Hint: fmt.Sprintf("remove it with `docker volume rm %s`, or take another name", spec.Name)}
+			Hint: fmt.Sprintf("Remove it with 'docker volume rm %s', or take another name.", spec.Name)}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type Finding struct {
 	Check   string `json:"check"`
 	Level   Level  `json:"level"`
 	Message string `json:"message"`
-	// Fix is what to do about it: an imperative, often a command to copy.
+	// Fix is what to do about it, in the form of [fault.Error]'s Hint.
 	Fix string `json:"fix,omitempty"`
 }
 

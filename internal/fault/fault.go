@@ -35,7 +35,9 @@ type Error struct {
 	Code Code
 	// Summary says what happened: one sentence, lower case, no full stop.
 	Summary string
-	// Hint says what to do next, as an imperative; it may hold a command to copy.
+	// Hint says what to do next: sentences with a capital and a full stop, commands in single quotes, as in
+	// "Run 'skiff doctor'." Several are lines of their own; what is to be copied without quotes, such as a URL,
+	// comes last and then has no full stop.
 	Hint string
 	// Details are further lines to show: a component's last log lines, for example.
 	Details []string

@@ -44,7 +44,7 @@ func run(ctx context.Context, o *Options) (err error) {
 	if o.File == "-" && kit.IsTerminal(o.Out) {
 		return &fault.Error{
 			Code: fault.Usage, Summary: "standard output is a terminal, and an archive is not to be read there",
-			Hint: "Use --file FILE, or pipe it on: skiff bundle --file - | tar tz",
+			Hint: "Use --file FILE, or pipe it on: 'skiff bundle --file - | tar tz'.",
 		}
 	}
 	renderer := o.Renderer()

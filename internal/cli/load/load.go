@@ -91,7 +91,7 @@ func open(o *Options) (io.ReadCloser, int64, error) {
 		if kit.IsTerminal(o.In) {
 			return nil, 0, &fault.Error{
 				Code: fault.Usage, Summary: "standard input is a terminal, not an archive",
-				Hint: "Pipe one in: docker save IMAGE | skiff load --archive -",
+				Hint: "Pipe one in: 'docker save IMAGE | skiff load --archive -'.",
 			}
 		}
 		return io.NopCloser(o.In), 0, nil

@@ -129,11 +129,11 @@ func (e *Engine) find(name string) (*container, error) {
 
 func notFound(kind, name string) error {
 	return &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("no such %s: %s", kind, name),
-		Hint: "look at what there is with `docker ps -a`"}
+		Hint: "Look at what there is with 'docker ps -a'."}
 }
 
 func conflict(format string, args ...any) error {
-	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf(format, args...), Hint: "remove it, or take another name"}
+	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf(format, args...), Hint: "Remove it, or take another name."}
 }
 
 // sortedValues returns a map's values in the order of its keys, so that lists are stable.

@@ -159,7 +159,7 @@ func (e *Engine) createNetwork(spec cluster.NetworkSpec) error {
 			for _, subnet := range other.Subnets {
 				if subnet.Overlaps(spec.Subnet) {
 					return &fault.Error{Code: fault.NetworkOverlap, Summary: "the subnet " + spec.Subnet.String() + " overlaps with network " + other.Name,
-						Hint: "remove that network, or choose another subnet"}
+						Hint: "Remove that network, or choose another subnet."}
 				}
 			}
 		}

@@ -34,7 +34,7 @@ func (e *Engine) publish(spec cluster.ContainerSpec) (map[uint16]net.Listener, e
 				_ = l.Close()
 			}
 			return nil, &fault.Error{Code: fault.PortInUse, Summary: "a host port of " + spec.Name + " is already in use",
-				Hint: "choose another port, or stop what uses it", Cause: err}
+				Hint: "Choose another port, or stop what uses it.", Cause: err}
 		}
 	}
 	return listeners, nil

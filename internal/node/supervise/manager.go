@@ -128,7 +128,7 @@ func (u *unit) giveUp(failures int, cause error) error {
 	}
 	return &givenUp{&fault.Error{
 		Code: fault.NodeFailed, Summary: summary, Cause: cause, Details: lines,
-		Hint: "run 'skiff bundle' to collect the logs of all components",
+		Hint: "Run 'skiff bundle' to collect the logs of all components.",
 	}}
 }
 
