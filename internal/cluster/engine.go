@@ -164,11 +164,9 @@ type ContainerSpec struct {
 	Labels                map[string]string
 	Network               string
 	Address               netip.Addr // fixed address on Network
-	Aliases               []string
 	Ports                 []Port
 	Volumes               map[string]string // volume name to mount point
 	Tmpfs                 map[string]string // mount point to options
-	Devices               []string          // host devices, under the same name
 	// Capabilities is the exact set: everything else is dropped.
 	Capabilities []string
 	// SecurityOpts as in `docker run --security-opt`.
@@ -180,8 +178,6 @@ type ContainerSpec struct {
 	Restart         string // restart policy: "no", "unless-stopped"
 	StopSignal      string
 	StopTimeout     time.Duration
-	Ulimits         map[string]int64 // soft and hard limit
-	Init            bool
 }
 
 // ExecSpec is a command to be run in a container.

@@ -50,8 +50,6 @@ func containerConfig(spec cluster.ContainerSpec, logDriver string) (*container.C
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(spec.Restart)},
 		NetworkMode:   container.NetworkMode(spec.Network),
 	}
-	host.Devices = devices(spec.Devices)
-	host.Ulimits = ulimits(spec.Ulimits)
 	if spec.UnmaskedPaths {
 		// Empty lists, because nil means Docker's own.
 		host.MaskedPaths, host.ReadonlyPaths = []string{}, []string{}
@@ -59,21 +57,18 @@ func containerConfig(spec cluster.ContainerSpec, logDriver string) (*container.C
 	if spec.PrivateCgroupNS {
 		host.CgroupnsMode = container.CgroupnsModePrivate
 	}
-	if spec.Init {
-		host.Init = &spec.Init
-	}
 	if logDriver == jsonFileDriver {
 		host.LogConfig = container.LogConfig{Type: jsonFileDriver, Config: jsonFileOptions}
 	}
 	return config, host, networking(spec), nil
 }
 
-// networking fixes a container's address and aliases on its network.
+// networking fixes a container's address on its network.
 func networking(spec cluster.ContainerSpec) *network.NetworkingConfig {
 	if spec.Network == "" {
 		return nil
 	}
-	ep := &network.EndpointSettings{Aliases: spec.Aliases}
+	ep := &network.EndpointSettings{}
 	if spec.Address.IsValid() {
 		ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: spec.Address.String()}
 		if spec.Address.Is6() {
@@ -110,22 +105,6 @@ func mounts(volumes map[string]string) []mount.Mount {
 	for _, name := range slices.Sorted(maps.Keys(volumes)) {
 		list = append(list, mount.Mount{Type: mount.TypeVolume, Source: name, Target: volumes[name],
 			VolumeOptions: &mount.VolumeOptions{NoCopy: true}})
-	}
-	return list
-}
-
-func devices(paths []string) []container.DeviceMapping {
-	var list []container.DeviceMapping
-	for _, path := range paths {
-		list = append(list, container.DeviceMapping{PathOnHost: path, PathInContainer: path, CgroupPermissions: "rwm"})
-	}
-	return list
-}
-
-func ulimits(limits map[string]int64) []*container.Ulimit {
-	var list []*container.Ulimit
-	for _, name := range slices.Sorted(maps.Keys(limits)) {
-		list = append(list, &container.Ulimit{Name: name, Soft: limits[name], Hard: limits[name]})
 	}
 	return list
 }

@@ -20,15 +20,14 @@ func TestContainerConfig(t *testing.T) {
 		"empty": {},
 		"full": {
 			Name: "a", Hostname: "h", Image: "i:1", Cmd: []string{"c"}, Env: []string{"E=1"}, Labels: map[string]string{"l": "v"},
-			Network: "n", Address: netip.MustParseAddr("10.1.2.3"), Aliases: []string{"x"},
+			Network: "n", Address: netip.MustParseAddr("10.1.2.3"),
 			Ports: []cluster.Port{
 				{HostIP: "127.0.0.1", HostPort: 1, ContainerPort: 6443},
 				{HostIP: "127.0.0.1", ContainerPort: 53, Protocol: "udp"},
 			},
-			Volumes: map[string]string{"v2": "/b", "v1": "/a"}, Tmpfs: map[string]string{"/run": "exec"}, Devices: []string{"/dev/kmsg"},
+			Volumes: map[string]string{"v2": "/b", "v1": "/a"}, Tmpfs: map[string]string{"/run": "exec"},
 			Capabilities: []string{"NET_ADMIN"}, SecurityOpts: []string{"seccomp=unconfined"}, UnmaskedPaths: true, PrivateCgroupNS: true,
 			Restart: "unless-stopped", StopSignal: "SIGTERM", StopTimeout: 1500 * time.Millisecond,
-			Ulimits: map[string]int64{"nofile": 5, "core": 0}, Init: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

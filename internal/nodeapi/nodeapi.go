@@ -132,7 +132,6 @@ const PauseImage = "skiff.dev/pause:1"
 // Ports inside a node.
 const (
 	APIServerPort         = 6443  // on every address of the node; the only one that is published
-	KubeletPort           = 10250 // on every address
 	LocalAPIPort          = 6444  // loopback; the API server for the components of the same node
 	ControllerManagerPort = 10257 // loopback
 	SchedulerPort         = 10259 // loopback

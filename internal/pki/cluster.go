@@ -41,7 +41,7 @@ func NewCluster(now time.Time, cluster string) (*Cluster, error) {
 }
 
 // LoadCluster makes certificates for further nodes of an existing cluster, out of the files of one of its
-// servers. [CACert] and [CAKey] are enough for agents.
+// servers. [CACert] and [CAKey] are enough for agents. Nothing adds nodes yet: clusters of several nodes will.
 func LoadCluster(now time.Time, files Files) (*Cluster, error) {
 	for _, name := range []string{CACert, CAKey} {
 		if len(files[name]) == 0 {
@@ -106,7 +106,7 @@ func (c *Cluster) Server(n ServerNames) (Files, error) {
 	return files, c.issue(files, serverCertificates(n), NodeNames{Node: n.Node, Addresses: n.Addresses})
 }
 
-// Agent makes all files of an agent node.
+// Agent makes all files of an agent node; like [LoadCluster], it is for clusters of several nodes.
 func (c *Cluster) Agent(n NodeNames) (Files, error) {
 	files := Files{}
 	return files, c.issue(files, nil, n)

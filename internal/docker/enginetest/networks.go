@@ -83,7 +83,7 @@ func (s *suite) testAddress(t *testing.T, network string, subnet netip.Prefix) {
 	octets[3] = 77
 	address := netip.AddrFrom4(octets)
 	spec := s.spec("address", "serve")
-	spec.Network, spec.Address, spec.Aliases = network, address, []string{"alias"}
+	spec.Network, spec.Address = network, address
 	check := func(when string) {
 		if got := s.container(t, spec.Name).Addresses[network]; got != address {
 			t.Errorf("%s it has the address %s, not %s", when, got, address)
