@@ -3,9 +3,9 @@ package node
 import (
 	"context"
 	"os"
+	"time"
 
 	"golang.org/x/term"
-	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 )
