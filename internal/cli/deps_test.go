@@ -7,29 +7,72 @@ import (
 	"testing"
 )
 
-// TestDependencies keeps the laptop's binary free of Kubernetes' servers, and the layers in their order.
+const self = "github.com/skiff-cluster/skiff/"
+
+// goList lists packages; it compiles nothing.
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+	if err != nil {
+		t.Fatalf("go list %s: %v", strings.Join(args, " "), err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) < 2 {
+		t.Fatalf("go list %s: %q", strings.Join(args, " "), lines)
+	}
+	return lines
+}
+
+// isIn is true for a package that is path, or below it.
+func isIn(pkg, path string) bool { return strings.HasPrefix(pkg+"/", path+"/") }
+
+// TestDependencies keeps the laptop's binary free of Kubernetes' servers, the node's programs free of what is for
+// the laptop, and the layers in their order.
 func TestDependencies(t *testing.T) {
-	list := func(pkg string) []string {
-		out, err := exec.Command("go", "list", "-deps", pkg).Output()
-		if err != nil {
-			t.Fatalf("go list %s: %v", pkg, err)
-		}
-		return strings.Fields(string(out))
-	}
-	const self = "github.com/skiff-cluster/skiff/internal/"
-	for _, d := range list("../../cmd/skiff") {
-		for _, forbidden := range []string{"k8s.io/kubernetes/", "k8s.io/apiserver/", "go.etcd.io/etcd/server", self + "node/"} {
-			if strings.HasPrefix(d+"/", forbidden) {
-				t.Errorf("skiff contains %s", d)
+	upper := []string{self + "internal/ui", self + "internal/cli"}
+	notInNode := append([]string{
+		"github.com/charmbracelet", "github.com/docker/docker/client", self + "internal/docker", self + "internal/cluster",
+	}, upper...)
+	for _, tc := range []struct {
+		pkg       string
+		forbidden []string
+	}{
+		{"cmd/skiff", []string{"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd/server", self + "internal/node"}},
+		{"cmd/skiff-node", append([]string{"k8s.io/kubernetes"}, notInNode...)},
+		{"cmd/skiff-kubernetes", notInNode},
+		{"internal/cluster", upper},
+		{"internal/doctor", upper},
+		{"internal/docker", upper},
+		{"internal/objects", upper},
+	} {
+		for _, d := range goList(t, "-deps", self+tc.pkg) {
+			for _, path := range tc.forbidden {
+				if isIn(d, path) {
+					t.Errorf("%s contains %s", tc.pkg, d)
+				}
 			}
 		}
 	}
-	for _, pkg := range []string{"../cluster", "../doctor", "../docker", "../objects"} {
-		for _, d := range list(pkg) {
-			if strings.HasPrefix(d, self+"ui") || strings.HasPrefix(d, self+"cli") {
-				t.Errorf("%s imports %s", pkg, d)
+}
+
+// TestKubernetesInComponents keeps Kubernetes' own code behind the types of one package, so that another version
+// of it changes only that.
+func TestKubernetesInComponents(t *testing.T) {
+	found := false
+	for _, line := range goList(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, self+"internal/...", self+"cmd/...") {
+		pkg, imports, _ := strings.Cut(line, " ")
+		for _, i := range strings.Fields(imports) {
+			switch {
+			case !isIn(i, "k8s.io/kubernetes"):
+			case isIn(pkg, self+"internal/node/component"):
+				found = true
+			default:
+				t.Errorf("%s imports %s", pkg, i)
 			}
 		}
+	}
+	if !found {
+		t.Error("internal/node/component does not import Kubernetes: is this the right question?")
 	}
 }
 
