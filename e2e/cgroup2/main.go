@@ -60,7 +60,7 @@ func parseFlags() options {
 	flag.StringVar(&o.skiff, "skiff", "bin/skiff", "the `program` to test, for linux/amd64")
 	flag.BoolVar(&o.engineOnly, "engine-only", false, "stop after checking the machine and its Docker")
 	flag.StringVar(&o.artifacts, "artifacts", "e2e/artifacts", "`directory` for the report and the logs; they go to cgroup2 in it")
-	flag.DurationVar(&o.timeout, "timeout", time.Hour, "how long the machine may run")
+	flag.DurationVar(&o.timeout, "timeout", 90*time.Minute, "how long the machine may run")
 	flag.StringVar(&o.debian.Suite, "suite", "bookworm", "`release` of Debian")
 	flag.StringVar(&o.debian.Mirror, "mirror", hostMirror("/etc/apt"), "`URL` of Debian's packages")
 	flag.StringVar(&o.debian.Cache, "cache", "e2e/cgroup2/.cache", "`directory` that keeps the root file system")

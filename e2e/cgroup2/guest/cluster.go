@@ -23,13 +23,13 @@ var greedy []byte
 var clusterSteps = []step{
 	{"skiff doctor finds nothing that keeps clusters from running", 5 * time.Minute, doctor},
 	{"skiff create meets the readiness contract", 25 * time.Minute, create},
-	{"the node gives its pods every controller", 2 * time.Minute, checkControllers},
-	{"a Deployment becomes ready", 8 * time.Minute, deploy},
-	{"its Service answers by name", 4 * time.Minute, askService},
-	{"limits of a pod reach its cgroup", 4 * time.Minute, checkPod},
-	{"a pod that takes too much memory is killed", 4 * time.Minute, checkGreedy},
-	{"the cluster comes back after docker restart", 15 * time.Minute, restart},
-	{"skiff delete leaves nothing behind", 5 * time.Minute, remove},
+	{"the node gives its pods every controller", 5 * time.Minute, checkControllers},
+	{"a Deployment becomes ready", 15 * time.Minute, deploy},
+	{"its Service answers by name", 8 * time.Minute, askService},
+	{"limits of a pod reach its cgroup", 8 * time.Minute, checkPod},
+	{"a pod that takes too much memory is killed", 10 * time.Minute, checkGreedy},
+	{"the cluster comes back after docker restart", 20 * time.Minute, restart},
+	{"skiff delete leaves nothing behind", 10 * time.Minute, remove},
 }
 
 const node = "skiff-skiff-server-1"
@@ -50,7 +50,12 @@ func create(ctx context.Context, _ *scenario) error {
 // awaitReady waits, because on a slow machine the node controller may mark a node as not ready once more after
 // it was ready for the first time.
 func awaitReady(ctx context.Context) error {
-	return eventually(ctx, func() error { _, err := skiff(ctx, "status"); return err })
+	quiet := func() error { return record(ctx, "status.txt", "./skiff", "status") }
+	if err := eventually(ctx, quiet); err != nil {
+		return fmt.Errorf("not ready again, see status.txt: %w", err)
+	}
+	_, err := skiff(ctx, "status")
+	return err
 }
 
 // checkControllers reads the controllers of the node's own root group, which a group with processes of its own
@@ -77,7 +82,7 @@ func deploy(ctx context.Context, _ *scenario) error {
 	if err := apply(ctx, "app.yaml", app); err != nil {
 		return err
 	}
-	_, err := kubectl(ctx, "rollout", "status", "deployment/web", "--timeout=6m")
+	_, err := kubectl(ctx, "rollout", "status", "deployment/web", "--timeout=12m")
 	return err
 }
 
@@ -143,7 +148,7 @@ func checkGreedy(ctx context.Context, _ *scenario) error {
 	if err := apply(ctx, "greedy.yaml", greedy); err != nil {
 		return err
 	}
-	_, err := kubectl(ctx, "wait", "pod/greedy", "--timeout=3m",
+	_, err := kubectl(ctx, "wait", "pod/greedy", "--timeout=8m",
 		"--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}=OOMKilled")
 	return err
 }

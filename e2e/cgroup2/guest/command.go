@@ -49,9 +49,10 @@ func record(ctx context.Context, file, name string, args ...string) error {
 	return err
 }
 
-// eventually repeats a check until it succeeds, and returns its last failure when the time is over.
+// eventually repeats a check until it succeeds, and returns its last failure when the time is over. The pause is
+// long because a check costs an emulated processor seconds, which what it waits for could use.
 func eventually(ctx context.Context, check func() error) error {
-	const pause = 3 * time.Second
+	const pause = 20 * time.Second
 	for {
 		err := check()
 		if err == nil {
