@@ -91,15 +91,16 @@ func (b *builder) cgo(ctx context.Context, c compiler) ([]string, error) {
 	}
 	include := filepath.Join(b.devel.root(seccompPackage), "usr/include")
 	script := filepath.Join(b.cache, "pkg-config")
-	text := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in\n*--cflags*) echo \"'-I%s'\" ;;\n*--libs*) echo \"'-L%s' -lseccomp\" ;;\nesac\n",
-		include, filepath.Dir(library))
+	text := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in\n*--cflags*) echo \"'-I%s'\" ;;\n*--libs*) echo -lseccomp ;;\nesac\n", include)
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		return nil, err
 	}
-	flags := strings.Join(c.flags, " ")
+	// What depends on where this checkout lies is an argument of the compiler's. As a flag of the linker it would be
+	// kept in Go's build cache with the packages (-trimpath leaves it out of their key), and the next checkout would
+	// look for the library in this one.
+	cc := strings.Join(append([]string{c.cc, "'-L" + filepath.Dir(library) + "'"}, c.flags...), " ")
 	env := []string{
-		"CGO_ENABLED=1", "CC=" + c.cc, "PKG_CONFIG='" + script + "'",
-		"CGO_CFLAGS=-O2 " + flags, "CGO_LDFLAGS=-O2 " + flags,
+		"CGO_ENABLED=1", "CC=" + cc, "PKG_CONFIG='" + script + "'", "CGO_CFLAGS=-O2", "CGO_LDFLAGS=-O2",
 	}
 	b.versions["libseccomp"] = b.devel.versions[seccompPackage]
 	return append(env, c.env...), nil
