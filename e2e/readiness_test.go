@@ -92,9 +92,17 @@ func TestCertificateIsCorrupt(t *testing.T) {
 	bad := c.WriteFile(filepath.Join(dir, "bad"), "this is no certificate\n", 0o600)
 	c.Docker("cp", bad, c.Node()+":"+cert)
 	c.Docker("start", c.Node())
+	const why = "failed to find any PEM data in certificate input"
 	c.Eventually("status names the API server and its certificate", func(ctx context.Context) error {
 		r := skiffRun(ctx, c.env(), "status")
-		return want(r.Code == exitNotReady && strings.Contains(r.Stdout, "kube-apiserver") && strings.Contains(r.Stdout+r.Stderr, "apiserver.crt"), "%s", r)
+		return want(r.Code == exitNotReady && strings.Contains(r.Stdout, "kube-apiserver") && strings.Contains(r.Stdout, why), "%s", r)
+	})
+	c.Eventually("it shows the last that the process said", func(ctx context.Context) error {
+		component, err := c.component(ctx, "kubernetes")
+		if err != nil {
+			return err
+		}
+		return want(len(component.LastLog) > 0, "%+v", component)
 	})
 
 	c.Step("the good certificate is put back")
