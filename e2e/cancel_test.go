@@ -177,3 +177,32 @@ func TestSecondInterrupt(t *testing.T) {
 	c.Skiff("delete")
 	c.Gone()
 }
+
+func TestInterruptOnTerminal(t *testing.T) {
+	c := Own(t, 1, "On a terminal Ctrl-C rolls back as well, shows it, and leaves the cursor visible").NewCluster("")
+	script, err := exec.LookPath("script") // it makes a terminal; util-linux
+	if err != nil {
+		t.Skip("there is no program 'script' to make a terminal with")
+	}
+	cmd := exec.CommandContext(t.Context(), script, "--quiet", "--return", "--flush", "--command", run.skiff+" create", os.DevNull)
+	cmd.Env = append(append(os.Environ(), c.env()...), "TERM=xterm", "CI=")
+	var screen lockedBuffer
+	cmd.Stdout = &screen
+	keys, err := cmd.StdinPipe()
+	c.Must(err, "make a pipe")
+	c.Must(cmd.Start(), "start skiff on a terminal")
+	c.Eventually("Kubernetes starts", func(context.Context) error {
+		return want(strings.Contains(screen.String(), "containerd") || strings.Contains(screen.String(), "Kubernetes"), "%q", screen.String())
+	})
+	_, err = io.WriteString(keys, "\x03")
+	c.Must(err, "press Ctrl-C")
+	_ = cmd.Wait() // ProcessState tells
+	out := screen.String()
+	if code := cmd.ProcessState.ExitCode(); code != exitCanceled || !strings.Contains(out, "Rolled back") {
+		t.Errorf("it ended with %d: %q", code, out)
+	}
+	if hidden, shown := strings.LastIndex(out, "\x1b[?25l"), strings.LastIndex(out, "\x1b[?25h"); hidden < 0 || shown < hidden {
+		t.Errorf("the cursor is hidden at %d and shown at %d of %q", hidden, shown, out)
+	}
+	c.Gone()
+}
