@@ -7,8 +7,8 @@ package kubectl
 import (
 	"context"
 	"net/url"
-	"slices"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
