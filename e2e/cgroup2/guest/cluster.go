@@ -50,12 +50,11 @@ func create(ctx context.Context, _ *scenario) error {
 // awaitReady waits, because on a slow machine the node controller may mark a node as not ready once more after
 // it was ready for the first time.
 func awaitReady(ctx context.Context) error {
-	quiet := func() error { return record(ctx, "status.txt", "./skiff", "status") }
-	if err := eventually(ctx, quiet); err != nil {
-		return fmt.Errorf("not ready again, see status.txt: %w", err)
-	}
-	_, err := skiff(ctx, "status")
-	return err
+	const file = "status.txt"
+	err := eventually(ctx, func() error { return record(ctx, file, "./skiff", "status") })
+	status, readErr := os.ReadFile(filepath.Join(outDir, file))
+	fmt.Printf("%s", status)
+	return errors.Join(err, readErr)
 }
 
 // checkControllers reads the controllers of the node's own root group, which a group with processes of its own
