@@ -14,7 +14,7 @@ import (
 )
 
 // statusTimeout is how long a node may take to say how it is.
-const statusTimeout = 10 * time.Second
+const statusTimeout = 30 * time.Second
 
 // Status returns a cluster with what its nodes report. A node that does not answer is part of the answer.
 func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
