@@ -10,7 +10,7 @@ import (
 
 // room bounds how many clusters of their own scenarios have at the same time, beside the shared one: a node spends
 // memory, processors, and some twenty of the 128 inotify instances that many hosts have.
-const room = 3
+const room = 2
 
 var taken = semaphore.NewWeighted(room)
 

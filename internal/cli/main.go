@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +28,9 @@ func run(ctx context.Context, args []string, deps *kit.Deps) int {
 	root := newRoot(deps)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil && strings.HasPrefix(err.Error(), "invalid argument ") {
+		err = kit.FlagError(root, err) // cobra does not ask for it if the flag stands before the command
+	}
 	if err != nil && ctx.Err() != nil {
 		err = canceled(ctx, err)
 	}

@@ -46,6 +46,9 @@ The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 			if o.Spec.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
+			if o.Wait <= 0 {
+				return kit.UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", o.Wait))
+			}
 			return kit.Command(o, run, runF)(cmd, args)
 		},
 	}

@@ -14,7 +14,6 @@ import (
 	_ "github.com/coredns/coredns/plugin/forward"
 	clusterdns "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
-	_ "github.com/coredns/coredns/plugin/metrics"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -73,7 +72,8 @@ func DNS(n *Node) supervise.Component {
 }
 
 // Corefile is CoreDNS's configuration: upstream's defaults for a cluster, with our own plugin in place of
-// "kubernetes".
+// "kubernetes", and without "prometheus", which would show the metrics of all components of this process, the API
+// server's and etcd's included, to whoever reaches the port.
 func Corefile(n *Node) string {
 	var addresses []string
 	for _, ip := range n.IPs {
@@ -89,7 +89,6 @@ func Corefile(n *Node) string {
 		fallthrough in-addr.arpa ip6.arpa
 		ttl 30
 	}
-	prometheus %s:%d
 	forward . /etc/resolv.conf {
 		max_concurrent 1000
 	}
@@ -99,13 +98,13 @@ func Corefile(n *Node) string {
 	}
 	loadbalance
 }
-.:%[8]d {
+.:%[6]d {
 	bind %[2]s
 	errors
 	forward . /etc/resolv.conf
 	cache 30
 }
-`, nodeapi.ClusterDNSPort, bind, dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"), n.IP(), dnsMetricsPort,
+`, nodeapi.ClusterDNSPort, bind, dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"),
 		nodeapi.HostDNSPort)
 }
 

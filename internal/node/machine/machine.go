@@ -26,6 +26,7 @@ func Prepare() error {
 		{"control groups", cgroups},
 		{"kernel settings", sysctls},
 		{"name resolution", resolver},
+		{"identity", identity},
 	}
 	for _, step := range steps {
 		if err := step.run(); err != nil {

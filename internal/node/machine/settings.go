@@ -3,6 +3,7 @@ package machine
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -59,6 +60,23 @@ func sysctls() error {
 		}
 	}
 	return nil
+}
+
+// identity gives the machine the ID that agents and operators know it by (systemd's machine-id(5)). It is made at the
+// first start and kept on the node's volume.
+func identity() error {
+	kept := filepath.Join(nodeapi.StateDir, "machine-id")
+	id, err := os.ReadFile(kept)
+	if errors.Is(err, os.ErrNotExist) {
+		random := make([]byte, 16)
+		rand.Read(random)
+		id = fmt.Appendf(nil, "%x\n", random)
+		err = os.WriteFile(kept, id, 0o444)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile("/etc/machine-id", id, 0o444)
 }
 
 // resolver writes the resolv.conf of pods with dnsPolicy Default.
