@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what the machine boots: root.img, vmlinuz and initrd.img, in the current directory. No root is needed:
 # mmdebstrap uses user namespaces or fakechroot, and fakeroot stands for root when the disk is written.
-# Arguments: suite, mirror, packages (comma-separated), directory with files of our own for the root file system.
+# Arguments: suite, mirror (may be empty), packages (comma-separated), directory with files of our own for the root file system.
 set -eu
 suite=$1 mirror=$2 packages=$3 own=$4
 
@@ -14,7 +14,7 @@ mmdebstrap --quiet --variant=minbase --architectures=amd64 --include="$packages"
 	--essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d"' \
 	--essential-hook='echo MODULES=list >"$1/etc/initramfs-tools/conf.d/skiff"' \
 	--essential-hook='printf "virtio_pci\nvirtio_blk\next4\n" >"$1/etc/initramfs-tools/modules"' \
-	"$suite" root.tar "$mirror"
+	"$suite" root.tar ${mirror:+"$mirror"}
 
 mkdir root
 OWN=$own fakeroot sh -euc '

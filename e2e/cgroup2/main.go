@@ -62,12 +62,15 @@ func parseFlags() options {
 	flag.StringVar(&o.artifacts, "artifacts", "e2e/artifacts", "`directory` for the report and the logs; they go to cgroup2 in it")
 	flag.DurationVar(&o.timeout, "timeout", 90*time.Minute, "how long the machine may run")
 	flag.StringVar(&o.debian.Suite, "suite", "bookworm", "`release` of Debian")
-	flag.StringVar(&o.debian.Mirror, "mirror", hostMirror("/etc/apt"), "`URL` of Debian's packages")
+	flag.StringVar(&o.debian.Mirror, "mirror", "", "`URL` of Debian's packages (default: where this host gets its own, or mmdebstrap's)")
 	flag.StringVar(&o.debian.Cache, "cache", "e2e/cgroup2/.cache", "`directory` that keeps the root file system")
 	flag.StringVar(&o.accel, "accel", "tcg", "qemu's accelerator: tcg works everywhere, kvm is faster")
 	flag.IntVar(&o.cpus, "cpus", 2, "processors of the machine")
 	flag.IntVar(&o.memory, "memory", 5120, "memory of the machine, in `MiB`")
 	flag.Parse()
+	if o.debian.Mirror == "" {
+		o.debian.Mirror = hostMirror("/etc/apt", o.debian.Suite)
+	}
 	o.artifacts = filepath.Join(o.artifacts, "cgroup2")
 	return o
 }

@@ -1,42 +1,71 @@
+//go:build linux
+
 package main
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// hostMirror returns the first source of packages of this host's apt, "" if it has none: where this host gets its
-// packages, the emulated machine's can be had too.
-func hostMirror(dir string) string {
+// hostMirror returns where this host's apt gets a release of Debian, "" if nowhere: what this host can reach, the
+// recipe can too. Sources of others, which have a suite of that name as well, have no component "main".
+func hostMirror(dir, suite string) string {
 	files, _ := filepath.Glob(filepath.Join(dir, "sources.list.d", "*")) // fails for a bad pattern only
-	for _, file := range append(files, filepath.Join(dir, "sources.list")) {
-		f, err := os.Open(file)
+	for _, file := range append([]string{filepath.Join(dir, "sources.list")}, files...) {
+		data, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		url := firstSource(bufio.NewScanner(f))
-		_ = f.Close()
-		if url != "" {
-			return url
+		parse := oneLine
+		if filepath.Ext(file) == ".sources" {
+			parse = deb822
+		}
+		for _, s := range parse(string(data)) {
+			if slices.Contains(s.suites, suite) && slices.Contains(s.components, "main") {
+				return s.url
+			}
 		}
 	}
 	return ""
 }
 
-// firstSource finds the URL in a line of the one-line format ("deb [options] URL suite ...") or of deb822 ("URIs: URL").
-func firstSource(lines *bufio.Scanner) string {
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 || fields[0] != "deb" && fields[0] != "URIs:" {
+// source is an entry of apt's configuration.
+type source struct {
+	url                string
+	suites, components []string
+}
+
+// oneLine reads "deb [options] URL suite component...", one a line.
+func oneLine(text string) []source {
+	var list []source
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "deb" {
 			continue
 		}
-		for _, f := range fields[1:] {
-			if strings.Contains(f, "://") {
-				return f
-			}
+		url := slices.IndexFunc(fields, func(f string) bool { return strings.Contains(f, "://") })
+		if url > 0 && len(fields) > url+1 {
+			list = append(list, source{fields[url], fields[url+1 : url+2], fields[url+2:]})
 		}
 	}
-	return ""
+	return list
+}
+
+// deb822 reads paragraphs of "Name: values".
+func deb822(text string) []source {
+	var list []source
+	for paragraph := range strings.SplitSeq(text, "\n\n") {
+		values := map[string][]string{}
+		for line := range strings.Lines(paragraph) {
+			if name, value, ok := strings.Cut(line, ":"); ok {
+				values[name] = strings.Fields(value)
+			}
+		}
+		if urls := values["URIs"]; len(urls) > 0 && slices.Contains(values["Types"], "deb") {
+			list = append(list, source{urls[0], values["Suites"], values["Components"]})
+		}
+	}
+	return list
 }
