@@ -35,12 +35,15 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 		Use:   "kubectl [ARGUMENTS]",
 		Short: "Run kubectl on a cluster",
 		Long: `Run the kubectl that is built in, already pointed at the cluster. Everything after 'kubectl' is passed on, so
-flags of skiff come before it. Plugins of kubectl are not run.`,
+flags of skiff come before it. Plugins of kubectl are not run. 'skiff kubectl help' is kubectl's own help.`,
 		Example: `  skiff kubectl get pods -A
   skiff --cluster demo kubectl apply -f app.yaml
   skiff kubectl exec -it deploy/web -- sh`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+				return cmd.Help()
+			}
 			o.Args = args
 			return kit.Command(o, run, runF)(cmd, args)
 		},
