@@ -5,7 +5,10 @@
 // never renamed or given another meaning.
 package nodeapi
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // ConfigVersion is the apiVersion of [Config]. A node refuses a configuration of another version.
 const ConfigVersion = "node.skiff.dev/v1alpha1"
@@ -41,10 +44,58 @@ type Config struct {
 	DNSServiceIPs []netip.Addr `json:"dnsServiceIPs"`
 	// ClusterDomain is the DNS domain of Services, "cluster.local" unless told.
 	ClusterDomain string `json:"clusterDomain"`
-	// Servers are the names of all server nodes, this one included if it is one.
+	// Servers are the names of all server nodes at the time when this node was made, this one included if it is one.
+	// More than one means that the cluster elects leaders.
 	Servers []string `json:"servers"`
+	// Join is true on a server that was added to a running cluster: its datastore is a new member of the others'.
+	Join bool `json:"join,omitempty"`
 	// Ephemeral lets the datastore skip fsync: faster, and a crash of the host may lose it.
 	Ephemeral bool `json:"ephemeral,omitempty"`
+	// Labels and Taints are what the node's object is made with. Its role's own are added.
+	Labels map[string]string `json:"labels,omitempty"`
+	Taints []Taint           `json:"taints,omitempty"`
+	// CPUMillis and MemoryBytes are the node's size, in thousandths of a processor and in bytes. 0 means the host's.
+	CPUMillis   int64 `json:"cpuMillis,omitempty"`
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// NodeFailure says how soon a lost node is noticed; the zero value means upstream's times.
+	NodeFailure NodeFailure `json:"nodeFailure,omitzero"`
+	// FeatureGates are set for all components; RuntimeConfig turns API groups and versions on and off.
+	FeatureGates  map[string]bool   `json:"featureGates,omitempty"`
+	RuntimeConfig map[string]string `json:"runtimeConfig,omitempty"`
+	// ExtraArgs are flags that a component is given besides Skiff's own: component to flag (without dashes) to value.
+	ExtraArgs map[string]map[string]string `json:"extraArgs,omitempty"`
+	// Registries are where images come from, beside what their names say.
+	Registries []Registry `json:"registries,omitempty"`
+	// ContainerdPatches are TOML documents that are laid over containerd's configuration, in order.
+	ContainerdPatches []string `json:"containerdPatches,omitempty"`
+}
+
+// Taint is one of a node's taints.
+type Taint struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Effect string `json:"effect"` // NoSchedule, PreferNoSchedule, NoExecute
+}
+
+// NodeFailure says when a node that is not heard of any more is given up.
+type NodeFailure struct {
+	// NotReadyAfter is how long after its last sign of life a node becomes NotReady. The kubelet gives four signs in
+	// that time.
+	NotReadyAfter time.Duration `json:"notReadyAfter,omitempty"`
+	// EvictAfter is how long its pods stay with a node that is not ready, unless they say so themselves.
+	EvictAfter time.Duration `json:"evictAfter,omitempty"`
+}
+
+// Registry says where the images of one registry come from.
+type Registry struct {
+	// Host is the registry's name in image references, with its port if it has one.
+	Host string `json:"host"`
+	// Mirrors are URLs that are asked before the registry itself, in order.
+	Mirrors []string `json:"mirrors,omitempty"`
+	// CA is a PEM bundle that signs the certificates of Host and Mirrors.
+	CA string `json:"ca,omitempty"`
+	// SkipVerify trusts every certificate.
+	SkipVerify bool `json:"skipVerify,omitempty"`
 }
 
 // Labels of Docker objects. Together with the node's own files they are Skiff's only database.
@@ -115,6 +166,9 @@ const (
 	RuntimeReadyPath = RunDir + "/containerd.ready"
 	// EtcdSocket is the datastore's: a file that only root of the node can open, never a port.
 	EtcdSocket = RunDir + "/etcd.sock"
+	// MembersSocket serves the datastore's list of members over HTTP (see package members): only root of the node can
+	// open it.
+	MembersSocket = RunDir + "/members.sock"
 	// AdminKubeconfigPath is a cluster-admin kubeconfig that works inside the server.
 	AdminKubeconfigPath = RunDir + "/kubeconfig/admin.conf"
 )
@@ -132,7 +186,8 @@ const PauseImage = "skiff.dev/pause:1"
 // Ports inside a node.
 const (
 	APIServerPort         = 6443  // on every address of the node; the only one that is published
-	LocalAPIPort          = 6444  // loopback; the API server for the components of the same node
+	LocalAPIPort          = 6444  // loopback; the API server for the components of the same node, on agents by way of the balancer
+	EtcdPeerPort          = 2380  // on every address, with certificates of the datastore's own authority; closed if there is one server
 	ControllerManagerPort = 10257 // loopback
 	SchedulerPort         = 10259 // loopback
 	KubeProxyHealthzPort  = 10256 // on every address, as upstream
@@ -143,3 +198,7 @@ const (
 	// embedded DNS listens on a loopback address that pods cannot reach.
 	HostDNSPort = 53
 )
+
+// ServersAlias is the name under which Docker's embedded DNS knows all servers of a cluster that run, on the cluster's
+// network: how agents and edges find API servers whatever is added, removed or stopped.
+const ServersAlias = "servers.skiff"

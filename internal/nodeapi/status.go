@@ -51,8 +51,17 @@ const (
 	ConditionAPI            = "api"             // the API answers on the address in the kubeconfig; no node can say so
 )
 
-// RemoteConditions are the conditions that the Kubernetes process watches. PID 1 adds [ConditionComponents].
-var RemoteConditions = []string{ConditionNode, ConditionDNS, ConditionServiceAccount}
+// RemoteConditions are the conditions that the Kubernetes process of a node watches. PID 1 adds [ConditionComponents].
+// An agent may not read what is not its own, and an edge has no Kubernetes process.
+func RemoteConditions(role Role) []string {
+	switch role {
+	case RoleServer:
+		return []string{ConditionNode, ConditionDNS, ConditionServiceAccount}
+	case RoleAgent:
+		return []string{ConditionNode, ConditionDNS}
+	}
+	return nil
+}
 
 // Condition is one clause of the readiness contract.
 type Condition struct {
@@ -96,4 +105,13 @@ type Event struct {
 	Component *ComponentStatus `json:"component,omitempty"`
 	Condition *Condition       `json:"condition,omitempty"`
 	Message   string           `json:"message,omitempty"`
+}
+
+// Member is a member of the datastore, as the servers know it.
+type Member struct {
+	// Name is the server's.
+	Name string `json:"name"`
+	// Learner is true until a member that was added has caught up; it has no vote before.
+	Learner bool `json:"learner,omitempty"`
+	Leader  bool `json:"leader,omitempty"`
 }

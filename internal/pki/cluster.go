@@ -16,21 +16,28 @@ import (
 type Cluster struct {
 	now time.Time
 	ca  *authority
+	// etcd signs the members of the datastore to each other, and nothing else: a certificate of the cluster's own CA,
+	// which every node has, opens no datastore.
+	etcd *authority
 	// shared are the files that are the same on every server.
 	shared Files
 }
 
-// sharedFiles are what every server has besides the cluster's CA. The key of the front-proxy CA is none of
-// them: it is forgotten once it has signed the only certificate it is for.
+// sharedFiles are what every server has besides the cluster's CA and the datastore's. The key of the front-proxy CA is
+// none of them: it is forgotten once it has signed the only certificate it is for.
 var sharedFiles = []string{"front-proxy-ca.crt", "front-proxy-client.crt", "front-proxy-client.key", "sa.key", "sa.pub"}
 
-// NewCluster makes a new cluster's CA, front-proxy CA and service-account key.
+// NewCluster makes a new cluster's CA, the datastore's, the front-proxy CA and the service-account key.
 func NewCluster(now time.Time, cluster string) (*Cluster, error) {
 	ca, err := newAuthority(now, "skiff-"+cluster)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{now: now, ca: ca, shared: Files{}}
+	etcd, err := newAuthority(now, "skiff-"+cluster+"-etcd")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{now: now, ca: ca, etcd: etcd, shared: Files{}}
 	if err := c.addFrontProxy(cluster); err != nil {
 		return nil, err
 	}
@@ -41,28 +48,47 @@ func NewCluster(now time.Time, cluster string) (*Cluster, error) {
 }
 
 // LoadCluster makes certificates for further nodes of an existing cluster, out of the files of one of its
-// servers. [CACert] and [CAKey] are enough for agents. Nothing adds nodes yet: clusters of several nodes will.
+// servers. [CACert] and [CAKey] are enough for agents, [ServerFiles] are what further servers take.
 func LoadCluster(now time.Time, files Files) (*Cluster, error) {
-	for _, name := range []string{CACert, CAKey} {
-		if len(files[name]) == 0 {
-			return nil, fmt.Errorf("the cluster's %s is missing", name)
+	ca, err := loadAuthority(files, CACert, CAKey)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{now: now, ca: ca, shared: Files{}}
+	if len(files[EtcdCAKey]) > 0 {
+		if c.etcd, err = loadAuthority(files, EtcdCACert, EtcdCAKey); err != nil {
+			return nil, err
 		}
 	}
-	pair, err := tls.X509KeyPair(files[CACert], files[CAKey])
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s: %w", CACert, CAKey, err)
-	}
-	key, ok := pair.PrivateKey.(crypto.Signer)
-	if !ok || !pair.Leaf.IsCA {
-		return nil, fmt.Errorf("%s cannot sign: it is not the certificate of an authority", CACert)
-	}
-	c := &Cluster{now: now, ca: &authority{cert: pair.Leaf, key: key}, shared: Files{}}
 	for _, name := range sharedFiles {
 		if data, ok := files[name]; ok {
 			c.shared[name] = data
 		}
 	}
 	return c, nil
+}
+
+// ServerFiles are the files of a server out of which [LoadCluster] makes those of further servers.
+func ServerFiles() []string {
+	return append([]string{CACert, CAKey, EtcdCACert, EtcdCAKey}, sharedFiles...)
+}
+
+// loadAuthority reads the certificate and the key of an authority.
+func loadAuthority(files Files, certName, keyName string) (*authority, error) {
+	for _, name := range []string{certName, keyName} {
+		if len(files[name]) == 0 {
+			return nil, fmt.Errorf("the cluster's %s is missing", name)
+		}
+	}
+	pair, err := tls.X509KeyPair(files[certName], files[keyName])
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", certName, keyName, err)
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, fmt.Errorf("%s cannot sign: it is not the certificate of an authority", certName)
+	}
+	return &authority{cert: pair.Leaf, key: key}, nil
 }
 
 // addFrontProxy makes the CA that tells the API server's own connections to extension API servers from all
@@ -99,14 +125,24 @@ func (c *Cluster) Server(n ServerNames) (Files, error) {
 			return nil, fmt.Errorf("a server needs the cluster's %s", name)
 		}
 	}
+	if c.etcd == nil {
+		return nil, fmt.Errorf("a server needs the cluster's %s", EtcdCAKey)
+	}
 	var err error
 	if files[CAKey], err = encodeKey(c.ca.key); err != nil {
+		return nil, err
+	}
+	files[EtcdCACert] = encodeCert(c.etcd.cert.Raw)
+	if files[EtcdCAKey], err = encodeKey(c.etcd.key); err != nil {
+		return nil, err
+	}
+	if err := c.etcd.issue(c.now, files, "etcd-peer", etcdPeer(n)); err != nil {
 		return nil, err
 	}
 	return files, c.issue(files, serverCertificates(n), NodeNames{Node: n.Node, Addresses: n.Addresses})
 }
 
-// Agent makes all files of an agent node; like [LoadCluster], it is for clusters of several nodes.
+// Agent makes all files of an agent node.
 func (c *Cluster) Agent(n NodeNames) (Files, error) {
 	files := Files{}
 	return files, c.issue(files, nil, n)

@@ -56,6 +56,15 @@ func serverCertificates(n ServerNames) map[string]*x509.Certificate {
 	}
 }
 
+// etcdPeer is how a member of the datastore shows itself to the others, as server and as client.
+func etcdPeer(n ServerNames) *x509.Certificate {
+	cert := server(n.Node)
+	cert.ExtKeyUsage = append(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
+	addNames(cert, n.Node)
+	addNames(cert, texts(n.Addresses)...)
+	return cert
+}
+
 func apiServer(n ServerNames) *x509.Certificate {
 	domain := n.ClusterDomain
 	if domain == "" {

@@ -36,6 +36,9 @@ const (
 	CAKey     = "ca.key"
 	AdminCert = "admin.crt"
 	AdminKey  = "admin.key"
+	// EtcdCACert and EtcdCAKey are the datastore's own authority, on servers only.
+	EtcdCACert = "etcd-ca.crt"
+	EtcdCAKey  = "etcd-ca.key"
 )
 
 // authority signs certificates.

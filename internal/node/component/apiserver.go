@@ -3,7 +3,10 @@ package component
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -39,7 +42,7 @@ func APIServer(n *Node, door *Door) supervise.Component {
 
 // APIServerArgs are the API server's flags.
 func APIServerArgs(n *Node) []string {
-	return []string{
+	args := []string{
 		"--advertise-address=" + n.IP().String(),
 		"--bind-address=" + n.APIServer.Addr().String(),
 		fmt.Sprintf("--secure-port=%d", n.APIServer.Port()),
@@ -68,6 +71,19 @@ func APIServerArgs(n *Node) []string {
 		"--proxy-client-cert-file=" + n.PKI("front-proxy-client.crt"),
 		"--proxy-client-key-file=" + n.PKI("front-proxy-client.key"),
 	}
+	if after := n.NodeFailure.EvictAfter; after > 0 {
+		seconds := int(after.Seconds())
+		args = append(args, fmt.Sprintf("--default-not-ready-toleration-seconds=%d", seconds),
+			fmt.Sprintf("--default-unreachable-toleration-seconds=%d", seconds))
+	}
+	if len(n.RuntimeConfig) > 0 {
+		var list []string
+		for _, name := range slices.Sorted(maps.Keys(n.RuntimeConfig)) {
+			list = append(list, name+"="+n.RuntimeConfig[name])
+		}
+		args = append(args, "--runtime-config="+strings.Join(list, ","))
+	}
+	return n.withExtra(NameAPIServer, args)
 }
 
 func runAPIServer(ctx context.Context, args []string, listener net.Listener) error {

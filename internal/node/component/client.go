@@ -8,11 +8,22 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// NewClient is a client with the administrator's rights, for what this process does in its own name.
+// ownUser is the user for what this process does in its own name: the administrator on a server, and on an agent the
+// kubelet, which may read nodes and make its own.
+func (n *Node) ownUser() string {
+	if n.Role == nodeapi.RoleServer {
+		return "admin"
+	}
+	return NameKubelet
+}
+
+// NewClient is a client for what this process does in its own name.
 func NewClient(n *Node) (kubernetes.Interface, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig("admin"))
+	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig(n.ownUser()))
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,10 @@ package component
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -30,6 +32,8 @@ const (
 	NameKubeProxy         = "kube-proxy"
 	NameDNS               = "coredns"
 	NamePodNetwork        = "pod-network"
+	NamePodRoutes         = "pod-routes"
+	NameBalancer          = "balancer"
 	NameRegistration      = "registration"
 )
 
@@ -100,6 +104,15 @@ func (n *Node) HighlyAvailable() bool { return len(n.Servers) > 1 }
 
 // kubernetesVersion is the version of upstream's code in this binary.
 func kubernetesVersion() string { return version.Get().GitVersion }
+
+// withExtra adds the flags that the user wants a component to have. The last word counts, so they come last.
+func (n *Node) withExtra(component string, args []string) []string {
+	extra := n.ExtraArgs[component]
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		args = append(args, "--"+name+"="+extra[name])
+	}
+	return args
+}
 
 // join renders prefixes or addresses as upstream's flags want lists.
 func join[T fmt.Stringer](list []T) string {

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	"k8s.io/kubernetes/cmd/kube-controller-manager/app/options"
@@ -38,7 +39,7 @@ func ControllerManager(n *Node, built chan<- struct{}) supervise.Component {
 // ControllerManagerArgs are the controller manager's flags.
 func ControllerManagerArgs(n *Node) []string {
 	kubeconfig := n.Kubeconfig(NameControllerManager)
-	return []string{
+	args := []string{
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", n.ControllerManagerPort),
 		"--tls-cert-file=" + n.PKI("kube-controller-manager.crt"),
@@ -61,7 +62,28 @@ func ControllerManagerArgs(n *Node) []string {
 		// The default of 20 requests a second spreads the start of forty controllers over seconds, and is felt in
 		// every rollout. The API server protects itself, by priority and fairness.
 		"--kube-api-qps=500", "--kube-api-burst=1000",
-		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
+	}
+	if after := n.NodeFailure.NotReadyAfter; after > 0 {
+		args = append(args, "--node-monitor-grace-period="+after.String(), "--node-monitor-period="+nodeMonitorPeriod(after).String())
+	}
+	return n.withExtra(NameControllerManager, append(args, electionArgs(n)...))
+}
+
+// nodeMonitorPeriod is how often the controller manager looks for nodes that are not heard of: five seconds upstream,
+// which would be added to a short grace.
+func nodeMonitorPeriod(grace time.Duration) time.Duration {
+	return min(max(grace/8, 500*time.Millisecond), 5*time.Second)
+}
+
+// electionArgs are the flags of components of which one leads, among several servers. Upstream's leases of 15 seconds
+// would make every loss of a server felt for as long. A leader that could not renew its lease in time ends its process,
+// so the times leave room for a machine that is busy starting five nodes.
+func electionArgs(n *Node) []string {
+	if !n.HighlyAvailable() {
+		return []string{"--leader-elect=false"}
+	}
+	return []string{
+		"--leader-elect=true", "--leader-elect-lease-duration=6s", "--leader-elect-renew-deadline=5s", "--leader-elect-retry-period=1s",
 	}
 }
 

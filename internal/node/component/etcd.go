@@ -3,16 +3,25 @@ package component
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // EtcdConfig is the datastore's configuration as far as it differs between a node and the image build.
@@ -20,17 +29,29 @@ type EtcdConfig struct {
 	Name   string
 	Dir    string
 	Socket string
+	// Members are the names of all members, Name among them. If there are several, they talk on [nodeapi.EtcdPeerPort],
+	// with the certificates in PKIDir.
+	Members []string
+	PKIDir  string
+	// Join makes a new member, which was announced to the others, of a datastore that they have already.
+	Join bool
+	// MembersSocket is where the list of members is served and changed (see [serveMembers]), "" for nowhere.
+	MembersSocket string
+	// ExtraArgs are etcd's own flags, without dashes.
+	ExtraArgs map[string]string
 	// NoSync skips fsync: a crash of the host may lose the data.
 	NoSync bool
 	// Log receives etcd's log lines from level warn on.
 	Log zapcore.WriteSyncer
 }
 
-// Etcd is the datastore. It listens on a unix socket only: no port that a pod or another container could
-// reach, and no handshakes. first, if not nil, is called with the running server before the component
-// counts as ready, each time it starts.
+// Etcd is the datastore. Clients reach it on a unix socket only: no port that a pod or another container could
+// reach, and no handshakes. Members of one datastore talk with each other on a port, with certificates of an authority
+// of their own. first, if not nil, is called with the running server before the component counts as ready, each time
+// it starts.
 func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) supervise.Component {
 	ready := make(chan struct{})
+	var running *embed.Etcd // set before ready is closed
 	return supervise.Component{
 		Name:    NameEtcd,
 		Version: etcdVersion,
@@ -42,11 +63,22 @@ func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) superv
 			// Closing the whole of it waits for clients to leave, which the API server's never do. The process
 			// ends next.
 			defer server.Server.Stop()
+			if err := promote(ctx, server.Server); err != nil {
+				return err
+			}
 			if first != nil {
 				if err := first(ctx, server); err != nil {
 					return err
 				}
 			}
+			if cfg.MembersSocket != "" {
+				stop, err := serveMembers(cfg.MembersSocket, server.Server)
+				if err != nil {
+					return err
+				}
+				defer stop()
+			}
+			running = server
 			close(ready)
 			select {
 			case <-ctx.Done():
@@ -57,12 +89,58 @@ func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) superv
 				return errors.New("etcd stopped")
 			}
 		}),
-		Ready:   awaitClosed(ready, "etcd to elect itself leader"),
+		Ready:   awaitClosed(ready, cfg.awaited()),
+		Healthy: func(context.Context) error { return hasLeader(running.Server) },
 		Restart: once,
 	}
 }
 
-// StartEtcd starts a single-member etcd and waits until it can be written to.
+// awaited says what a member that starts waits for.
+func (cfg EtcdConfig) awaited() string {
+	if len(cfg.Members) < 2 {
+		return "etcd to elect itself leader"
+	}
+	return fmt.Sprintf("a majority of the %d members of etcd (%s)", len(cfg.Members), strings.Join(cfg.Members, ", "))
+}
+
+// hasLeader fails if a member follows nobody: then it cannot reach a majority of the members, and nothing can be
+// written, nor read for sure.
+func hasLeader(server *etcdserver.EtcdServer) error {
+	if server.Leader() != 0 {
+		return nil
+	}
+	members := server.Cluster().Members()
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.Name
+	}
+	return fmt.Errorf("no leader: no majority of the %d members (%s) can be reached", len(members), strings.Join(names, ", "))
+}
+
+// promoteRetry is the pause after an attempt to become a full member: nobody tells a learner that it has caught up.
+const promoteRetry = 50 * time.Millisecond
+
+// promote makes a full member of one that was added as a learner, which has no vote and answers nobody until it has
+// all that the others have. So a member that is added takes nothing away from the others while it starts.
+func promote(ctx context.Context, server *etcdserver.EtcdServer) error {
+	for server.IsLearner() {
+		_, err := server.PromoteMember(ctx, uint64(server.MemberID()))
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("become a full member of etcd: %w", err)
+		}
+		if err != nil && !errors.Is(err, etcderrors.ErrLearnerNotReady) && !strings.Contains(err.Error(), etcderrors.ErrLearnerNotReady.Error()) {
+			return fmt.Errorf("become a full member of etcd: %w", err)
+		}
+		select {
+		case <-time.After(promoteRetry):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// StartEtcd starts a member of etcd and waits until it knows a leader.
 func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
@@ -71,7 +149,6 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 		return nil, err
 	}
 	client := url.URL{Scheme: "unix", Path: cfg.Socket}
-	peer := url.URL{Scheme: "https", Host: cfg.Name + ":2380"}
 
 	c := embed.NewConfig()
 	c.Name = cfg.Name
@@ -81,12 +158,22 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	// A name and not an address, so that the member keeps its identity wherever it is. Nobody listens
 	// there while it is the only member.
 	c.ListenPeerUrls = nil
-	c.AdvertisePeerUrls = []url.URL{peer}
-	c.InitialCluster = cfg.Name + "=" + peer.String()
-	c.UnsafeNoFsync = cfg.NoSync
+	c.AdvertisePeerUrls = []url.URL{peerURL(cfg.Name)}
+	c.InitialCluster = cfg.Name + "=" + c.AdvertisePeerUrls[0].String()
 	c.TickMs, c.ElectionMs = fastTickMs, 10*fastTickMs
+	if len(cfg.Members) > 1 {
+		cfg.addPeers(c)
+	}
+	if cfg.Join {
+		c.ClusterState = embed.ClusterStateFlagExisting
+	}
+	c.UnsafeNoFsync = cfg.NoSync
 	c.WatchProgressNotifyInterval = 5 * time.Second // as kubeadm sets it, for the API server's consistent reads
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(cfg.Log))
+
+	if err := setEtcdFlags(c, cfg.ExtraArgs); err != nil {
+		return nil, err
+	}
 
 	server, err := embed.StartEtcd(c)
 	if err != nil {
@@ -109,6 +196,46 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	return server, nil
 }
 
+// peerURL is where a member is found by the others.
+func peerURL(name string) url.URL {
+	return url.URL{Scheme: "https", Host: net.JoinHostPort(name, strconv.Itoa(nodeapi.EtcdPeerPort))}
+}
+
+// addPeers makes a member one of several.
+func (cfg EtcdConfig) addPeers(c *embed.Config) {
+	// All addresses: the node's own may be another one after a restart.
+	c.ListenPeerUrls = []url.URL{{Scheme: "https", Host: fmt.Sprintf("[::]:%d", nodeapi.EtcdPeerPort)}}
+	members := make([]string, len(cfg.Members))
+	for i, name := range cfg.Members {
+		u := peerURL(name)
+		members[i] = name + "=" + u.String()
+	}
+	c.InitialCluster = strings.Join(members, ",")
+	pki := func(file string) string { return filepath.Join(cfg.PKIDir, file) }
+	c.PeerTLSInfo = transport.TLSInfo{
+		CertFile: pki("etcd-peer.crt"), KeyFile: pki("etcd-peer.key"), TrustedCAFile: pki("etcd-ca.crt"), ClientCertAuth: true,
+		// What a member shows is signed for its name. The address that it comes from says nothing: it may change.
+		SkipClientSANVerify: true,
+	}
+	// A leader that is busy starting everything else must not lose its office for it.
+	c.TickMs, c.ElectionMs = slowTickMs, 10*slowTickMs
+}
+
+// setEtcdFlags applies flags of etcd's own.
+func setEtcdFlags(c *embed.Config, args map[string]string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	fs := flag.NewFlagSet(NameEtcd, flag.ContinueOnError)
+	c.AddFlags(fs)
+	for name, value := range args {
+		if err := fs.Set(name, value); err != nil {
+			return fmt.Errorf("etcd: flag %s=%s: %w", name, value, err)
+		}
+	}
+	return nil
+}
+
 func etcdLogger(out zapcore.WriteSyncer) *zap.Logger {
 	if out == nil {
 		return zap.NewNop()
@@ -122,6 +249,7 @@ var etcdVersion = moduleVersion("go.etcd.io/etcd/server/v3")
 // EtcdFor is the configuration of the datastore of a server node.
 func EtcdFor(n *Node, log zapcore.WriteSyncer) EtcdConfig {
 	return EtcdConfig{
-		Name: n.Node, Dir: n.EtcdDir, Socket: n.EtcdSocket, NoSync: n.Ephemeral, Log: log,
+		Name: n.Node, Dir: n.EtcdDir, Socket: n.EtcdSocket, MembersSocket: nodeapi.MembersSocket, Members: n.Servers,
+		PKIDir: n.PKIDir, Join: n.Join, NoSync: n.Ephemeral, ExtraArgs: n.ExtraArgs[NameEtcd], Log: log,
 	}
 }

@@ -38,7 +38,7 @@ func Kubelet(n *Node, controllers <-chan struct{}) supervise.Component {
 	}
 }
 
-// KubeletArgs are the kubelet's flags; the rest is in [kubeletConfiguration].
+// KubeletArgs are the kubelet's flags; the rest is in [kubeletConfiguration], and what the user adds comes after both.
 func KubeletArgs(n *Node) []string {
 	return []string{
 		"--kubeconfig=" + n.Kubeconfig(NameKubelet),
@@ -88,6 +88,9 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 	c.HealthzBindAddress = "127.0.0.1"
 	c.HealthzPort = nodeapi.KubeletHealthzPort
 	c.ShutdownGracePeriod = metav1.Duration{} // needs systemd
+	if after := n.NodeFailure.NotReadyAfter; after > 0 {
+		c.NodeLeaseDurationSeconds = max(int32(after.Seconds()), 1) // renewed after a quarter of it
+	}
 	c.StreamingConnectionIdleTimeout = metav1.Duration{Duration: 4 * time.Hour}
 }
 
@@ -107,6 +110,9 @@ func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error
 		return err
 	}
 	kubeletConfiguration(n, config)
+	if err := fs.Parse(n.withExtra(NameKubelet, nil)); err != nil {
+		return err
+	}
 	if err := options.ValidateKubeletFlags(flags); err != nil {
 		return err
 	}
@@ -116,6 +122,9 @@ func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error
 	server := &options.KubeletServer{KubeletFlags: *flags, KubeletConfiguration: *config}
 	deps, err := app.UnsecuredDependencies(ctx, server, utilfeature.DefaultFeatureGate)
 	if err != nil {
+		return err
+	}
+	if err := limitSize(ctx, n, server, deps); err != nil {
 		return err
 	}
 	if controllers != nil {

@@ -28,7 +28,7 @@ func KubeProxy(n *Node) supervise.Component {
 
 // KubeProxyArgs are kube-proxy's flags.
 func KubeProxyArgs(n *Node) []string {
-	return []string{
+	return n.withExtra(NameKubeProxy, []string{
 		"--proxy-mode=nftables",
 		"--kubeconfig=" + n.Kubeconfig(NameKubeProxy),
 		"--hostname-override=" + n.Node,
@@ -45,7 +45,7 @@ func KubeProxyArgs(n *Node) []string {
 		"--conntrack-min=0",
 		"--conntrack-tcp-timeout-established=0s",
 		"--conntrack-tcp-timeout-close-wait=0s",
-	}
+	})
 }
 
 func runKubeProxy(ctx context.Context, args []string) error {

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,13 +16,14 @@ import (
 )
 
 // Registration makes this node's object with what was decided before the node was made: its pod range, its address,
-// and the label of its role, which a kubelet may not give itself (NodeRestriction). The kubelet finds the object
-// and adds the rest. kube-proxy, which looks for the address once a second, finds it at its first look.
-func Registration(n *Node) supervise.Component {
+// its labels and taints, and the label of its role, which a kubelet may not give itself (NodeRestriction). The kubelet
+// finds the object and adds the rest. kube-proxy, which looks for the address once a second, finds it at its first look.
+// api is the component that the API server is reached by.
+func Registration(n *Node, api string) supervise.Component {
 	ready := make(chan struct{})
 	return supervise.Component{
 		Name:      NameRegistration,
-		DependsOn: []string{NameAPIServer},
+		DependsOn: []string{api},
 		Runner: supervise.Func(func(ctx context.Context) error {
 			client, err := NewClient(n)
 			if err != nil {
@@ -49,6 +51,10 @@ func nodeObject(n *Node) *corev1.Node {
 	}}
 	if n.Role == nodeapi.RoleServer {
 		node.Labels[controlPlaneLabel] = ""
+	}
+	maps.Copy(node.Labels, n.Labels)
+	for _, t := range n.Taints {
+		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
 	}
 	for _, r := range n.NodePodCIDRs {
 		node.Spec.PodCIDRs = append(node.Spec.PodCIDRs, r.String())

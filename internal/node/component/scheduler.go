@@ -31,7 +31,7 @@ func Scheduler(n *Node) supervise.Component {
 // SchedulerArgs are the scheduler's flags.
 func SchedulerArgs(n *Node) []string {
 	kubeconfig := n.Kubeconfig(NameScheduler)
-	return []string{
+	args := []string{
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", nodeapi.SchedulerPort),
 		"--tls-cert-file=" + n.PKI("kube-scheduler.crt"),
@@ -42,8 +42,8 @@ func SchedulerArgs(n *Node) []string {
 		"--client-ca-file=" + n.PKI("ca.crt"),
 		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
 		"--kube-api-qps=500", "--kube-api-burst=1000",
-		fmt.Sprintf("--leader-elect=%t", n.HighlyAvailable()),
 	}
+	return n.withExtra(NameScheduler, append(args, electionArgs(n)...))
 }
 
 func runScheduler(ctx context.Context, args []string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +27,8 @@ import (
 type contract struct {
 	node   *component.Node
 	report func(nodeapi.Condition)
-	// api is there when the API server is ready; there is nothing to watch before. dns is there when CoreDNS and
-	// kube-proxy are: a question asked earlier goes nowhere, and its answer is waited for in vain.
+	// api is there when an API server is ready; there is nothing to watch before. dns is there when this node's CoreDNS
+	// and kube-proxy are: a question asked earlier goes nowhere, and its answer is waited for in vain.
 	api, dns *awaited
 	// met is closed when every clause was met for the first time.
 	met     chan struct{}
@@ -42,7 +43,10 @@ func newContract(node *component.Node, report func(nodeapi.Condition)) *contract
 		node: node, report: report, met: make(chan struct{}), last: map[string]nodeapi.Condition{},
 		api: awaiting(component.NameAPIServer), dns: awaiting(component.NameDNS, component.NameKubeProxy),
 	}
-	for _, name := range nodeapi.RemoteConditions {
+	if node.Role == nodeapi.RoleAgent {
+		c.api, c.dns = awaiting(component.NameBalancer), awaiting(component.NameKubeProxy)
+	}
+	for _, name := range nodeapi.RemoteConditions(node.Role) {
 		c.set(name, "the API server does not answer yet")
 	}
 	return c
@@ -122,21 +126,27 @@ func (c *contract) Watch(ctx context.Context) error {
 		})
 		return nil
 	})
-	group.Go(func() error {
-		follow(ctx, client, "serviceaccounts", metav1.NamespaceDefault, "default", &corev1.ServiceAccount{}, func(o *corev1.ServiceAccount) {
-			missing := ""
-			if o == nil {
-				missing = "the controller manager has not made the service account default/default yet"
-			}
-			c.set(nodeapi.ConditionServiceAccount, missing)
+	if slices.Contains(nodeapi.RemoteConditions(c.node.Role), nodeapi.ConditionServiceAccount) {
+		group.Go(func() error {
+			c.followServiceAccount(ctx, client)
+			return nil
 		})
-		return nil
-	})
+	}
 	group.Go(func() error {
 		c.followDNS(ctx)
 		return nil
 	})
 	return group.Wait()
+}
+
+func (c *contract) followServiceAccount(ctx context.Context, client kubernetes.Interface) {
+	follow(ctx, client, "serviceaccounts", metav1.NamespaceDefault, "default", &corev1.ServiceAccount{}, func(o *corev1.ServiceAccount) {
+		missing := ""
+		if o == nil {
+			missing = "the controller manager has not made the service account default/default yet"
+		}
+		c.set(nodeapi.ConditionServiceAccount, missing)
+	})
 }
 
 // follow calls each with an object now and whenever it changes; with nil when there is none.

@@ -18,8 +18,8 @@ import (
 type Board struct {
 	mu     sync.Mutex
 	status nodeapi.Status
-	// complete is false until the Kubernetes process has named its components: before that, "all are ready"
-	// means nothing.
+	// complete is false until the Kubernetes process, if the node has one, has named its components: before that, "all
+	// are ready" means nothing.
 	complete bool
 	out      *teller
 	now      func() time.Time
@@ -28,12 +28,12 @@ type Board struct {
 // NewBoard returns the board of a node that has just started. Events are written to out, one JSON document per
 // line.
 func NewBoard(config nodeapi.Config, versions map[string]string, out io.Writer, now func() time.Time) *Board {
-	b := &Board{out: newTeller(out), now: now}
+	b := &Board{out: newTeller(out), now: now, complete: config.Role == nodeapi.RoleEdge}
 	b.status = nodeapi.Status{
 		Cluster: config.Cluster, Node: config.Node, Role: config.Role, Started: now(), Versions: versions,
 		Components: []nodeapi.ComponentStatus{},
 	}
-	for _, name := range append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions...) {
+	for _, name := range append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions(config.Role)...) {
 		b.status.Conditions = append(b.status.Conditions, nodeapi.Condition{Name: name, Message: "the node is starting", Since: now()})
 	}
 	return b

@@ -79,7 +79,7 @@ func (p *Process) ended() {
 		c.Since, c.PID = b.now(), 0
 		b.component(c)
 	}
-	for _, name := range nodeapi.RemoteConditions {
+	for _, name := range nodeapi.RemoteConditions(b.status.Role) {
 		b.condition(nodeapi.Condition{Name: name, Message: "the Kubernetes process ended", Since: b.now()})
 	}
 	b.judge()

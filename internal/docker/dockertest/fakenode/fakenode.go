@@ -33,7 +33,13 @@ func Install(e *dockertest.Engine) {
 var Components = []string{"containerd", "etcd", "kube-apiserver", "kubelet"}
 
 // conditions are a node's part of the readiness contract.
-var conditions = append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions...)
+func conditions(p *dockertest.Process) []string {
+	config, err := Config(p)
+	if err != nil {
+		return nil // and no start goes well
+	}
+	return append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions(config.Role)...)
+}
 
 // Run is a node that becomes ready and runs until it is stopped.
 func Run(p *dockertest.Process) int {
@@ -51,7 +57,7 @@ func Run(p *dockertest.Process) int {
 // Tell emits the events of a start that goes well.
 func Tell(p *dockertest.Process) {
 	now := time.Now()
-	for _, name := range conditions {
+	for _, name := range conditions(p) {
 		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Message: "the node is starting", Since: now}})
 	}
 	for _, state := range []nodeapi.State{nodeapi.StateWaiting, nodeapi.StateStarting, nodeapi.StateReady} {
@@ -59,7 +65,7 @@ func Tell(p *dockertest.Process) {
 			p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventComponent, Component: &nodeapi.ComponentStatus{Name: name, State: state, Since: now}})
 		}
 	}
-	for _, name := range conditions {
+	for _, name := range conditions(p) {
 		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Met: true, Since: now}})
 	}
 	p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventReady})
@@ -148,7 +154,7 @@ func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int,
 func status(p *dockertest.Process) (nodeapi.Status, error) {
 	config, err := Config(p)
 	s := nodeapi.Status{Cluster: config.Cluster, Node: config.Node, Role: config.Role, Ready: true}
-	for _, name := range conditions {
+	for _, name := range conditions(p) {
 		s.Conditions = append(s.Conditions, nodeapi.Condition{Name: name, Met: true})
 	}
 	for _, name := range Components {
