@@ -21,6 +21,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/status"
 	"github.com/skiff-cluster/skiff/internal/cli/version"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nearest"
 )
 
 // newRoot returns the whole tree of commands.
@@ -92,7 +93,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	hint := "Run 'skiff --help' to see all commands."
-	if best := kit.Nearest(args[0], names); best != "" {
+	if best := nearest.Name(args[0], names); best != "" {
 		hint = fmt.Sprintf("Did you mean '%s %s'? %s", cmd.CommandPath(), best, hint)
 	}
 	return &fault.Error{Code: fault.Usage, Summary: fmt.Sprintf("unknown command %q", args[0]), Hint: hint}
