@@ -9,6 +9,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cli/bundle"
 	"github.com/skiff-cluster/skiff/internal/cli/completion"
+	"github.com/skiff-cluster/skiff/internal/cli/config"
 	"github.com/skiff-cluster/skiff/internal/cli/create"
 	"github.com/skiff-cluster/skiff/internal/cli/delete"
 	"github.com/skiff-cluster/skiff/internal/cli/doctor"
@@ -58,6 +59,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	}{
 		{"Clusters:", []*cobra.Command{
 			create.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
+			config.NewCmd(deps),
 		}},
 		{"Working with a cluster:", []*cobra.Command{
 			kubectl.NewCmd(deps, nil), kubeconfig.NewCmd(deps, nil), load.NewCmd(deps, nil), node.NewCmd(deps),
