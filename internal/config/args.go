@@ -74,7 +74,7 @@ const (
 	useEvictAfter   = "use kubernetes.nodeFailure.evictAfter"
 )
 
-// flagName is a flag as components have it. Some of klog's have capitals nowhere, and etcd's none either.
+// flagName is a flag as components have it.
 var flagName = regexp.MustCompile(`^[a-z0-9]+([-.][a-z0-9]+)*$`)
 
 // refuseFlag returns why a component may not be given a flag, or "".

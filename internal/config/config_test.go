@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -79,6 +80,41 @@ func TestValid(t *testing.T) {
 			t.Errorf("what was read, written and read:\n%s", second)
 		}
 	})
+}
+
+// TestExample holds the example to showing every field.
+func TestExample(t *testing.T) {
+	c, _, err := config.Load("testdata/valid/example.yaml", nil)
+	if err != nil {
+		t.Fatal(explain(t, err))
+	}
+	shown := map[string]bool{}
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if f := v.Type().Field(i); f.IsExported() {
+					name := v.Type().Name() + "." + f.Name
+					shown[name] = shown[name] || !v.Field(i).IsZero()
+					walk(v.Field(i))
+				}
+			}
+		}
+	}
+	walk(reflect.ValueOf(c).Elem())
+	if len(shown) < 40 {
+		t.Errorf("only %d fields", len(shown))
+	}
+	for name, there := range shown {
+		if !there {
+			t.Errorf("%s is not shown", name)
+		}
+	}
 }
 
 // TestInvalid holds the refusals to the golden files.
