@@ -41,6 +41,7 @@ func TestDependencies(t *testing.T) {
 		{"cmd/skiff-node", append([]string{"k8s.io/kubernetes"}, notInNode...)},
 		{"cmd/skiff-kubernetes", notInNode},
 		{"internal/cluster", upper},
+		{"internal/config", upper},
 		{"internal/doctor", upper},
 		{"internal/docker", upper},
 		{"internal/objects", upper},

@@ -66,7 +66,7 @@ func TestWithoutDocker(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"--help"}, {"create", "--help"}, {"version"}, {"version", "-o", "json"},
 		{"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}, {"completion", "powershell"},
-		{"help", "exit-codes"}, {"node"},
+		{"help", "exit-codes"}, {"node"}, {"config"}, {"config", "print-schema"},
 	} {
 		var out bytes.Buffer
 		if code := run(context.Background(), args, untouched(t, &out)); code != 0 || out.Len() == 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cli/bundle"
 	"github.com/skiff-cluster/skiff/internal/cli/completion"
+	"github.com/skiff-cluster/skiff/internal/cli/config"
 	"github.com/skiff-cluster/skiff/internal/cli/create"
 	"github.com/skiff-cluster/skiff/internal/cli/delete"
 	"github.com/skiff-cluster/skiff/internal/cli/doctor"
@@ -21,6 +22,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/status"
 	"github.com/skiff-cluster/skiff/internal/cli/version"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nearest"
 )
 
 // newRoot returns the whole tree of commands.
@@ -57,6 +59,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	}{
 		{"Clusters:", []*cobra.Command{
 			create.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
+			config.NewCmd(deps),
 		}},
 		{"Working with a cluster:", []*cobra.Command{
 			kubectl.NewCmd(deps, nil), kubeconfig.NewCmd(deps, nil), load.NewCmd(deps, nil), node.NewCmd(deps),
@@ -92,7 +95,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 		}
 	}
 	hint := "Run 'skiff --help' to see all commands."
-	if best := kit.Nearest(args[0], names); best != "" {
+	if best := nearest.Name(args[0], names); best != "" {
 		hint = fmt.Sprintf("Did you mean '%s %s'? %s", cmd.CommandPath(), best, hint)
 	}
 	return &fault.Error{Code: fault.Usage, Summary: fmt.Sprintf("unknown command %q", args[0]), Hint: hint}

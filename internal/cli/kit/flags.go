@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nearest"
 )
 
 // DefaultCluster is the cluster's name if nobody says one.
@@ -96,7 +95,7 @@ func FlagError(cmd *cobra.Command, err error) error {
 		add := func(f *pflag.Flag) { names = append(names, f.Name) }
 		cmd.Flags().VisitAll(add)
 		cmd.InheritedFlags().VisitAll(add)
-		if best := Nearest(m[1], names); best != "" {
+		if best := nearest.Name(m[1], names); best != "" {
 			return &fault.Error{
 				Code: fault.Usage, Summary: summary,
 				Hint: fmt.Sprintf("Did you mean --%s? Run '%s --help' to see all flags.", best, cmd.CommandPath()),
@@ -104,42 +103,6 @@ func FlagError(cmd *cobra.Command, err error) error {
 		}
 	}
 	return UsageError(cmd, summary)
-}
-
-// Nearest returns the name that word was probably meant to be, or "".
-func Nearest(word string, names []string) string {
-	best, bestDistance := "", 1+max(len(word)/3, 1)
-	slices.Sort(names)
-	for _, n := range names {
-		if len(word) > 2 && strings.HasPrefix(n, word) {
-			return n
-		}
-		if d := distance(word, n); d < bestDistance {
-			best, bestDistance = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to insert, remove or replace to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // CompleteClusters offers the names of the clusters to a shell that completes a NAME. A shell waits for the

@@ -10,18 +10,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-func TestNearest(t *testing.T) {
-	names := []string{"create", "delete", "kubeconfig", "kubectl", "list", "ls", "status", "version"}
-	for in, want := range map[string]string{
-		"crate": "create", "creat": "create", "delte": "delete", "kubeclt": "kubectl", "sta": "status",
-		"stauts": "status", "versoin": "version", "frobnicate": "", "x": "",
-	} {
-		if got := Nearest(in, names); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestClusterArg(t *testing.T) {
 	for _, tc := range []struct {
 		name, env string

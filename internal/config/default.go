@@ -1,0 +1,111 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// What holds unless a file says otherwise. The networks are kind's, too.
+const (
+	defaultAddress     = "127.0.0.1"
+	defaultPodIPv4     = "10.244.0.0/16"
+	defaultPodIPv6     = "fd00:10:244::/56"
+	defaultServiceIPv4 = "10.96.0.0/16"
+	defaultServiceIPv6 = "fd00:10:96::/112"
+)
+
+// presets are the durations of NodeFailure. Upstream's 40 s have crept up to 50 s in later releases of Kubernetes;
+// what everyone knows, and kind and kubeadm long had, is 40 s.
+var presets = map[Preset]struct{ notReadyAfter, evictAfter time.Duration }{
+	PresetLaptop:   {8 * time.Second, 10 * time.Second},
+	PresetUpstream: {40 * time.Second, 5 * time.Minute},
+}
+
+// controlPlaneTaint keeps pods off servers, as kubeadm has it.
+const controlPlaneTaint = "node-role.kubernetes.io/control-plane"
+
+// Default returns the cluster that a file without any choice describes: one server.
+func Default() *Cluster {
+	c := &Cluster{APIVersion: APIVersion, Kind: Kind}
+	c.setDefaults()
+	return c
+}
+
+func (g *NodeGroup) preset() { g.Count = 1 }
+
+// setDefaults fills in what is not said. What is said wrongly stays as it is, for validation to refuse.
+func (c *Cluster) setDefaults() {
+	setDefault(&c.API.Address, defaultAddress)
+	c.Kubernetes.NodeFailure.setDefaults()
+	c.Network.setDefaults()
+	if len(c.Nodes) == 0 {
+		c.Nodes = []NodeGroup{{Role: RoleServer, Count: 1}}
+	}
+	agents := 0
+	for _, g := range c.Nodes {
+		if g.Role == RoleAgent {
+			agents += g.Count
+		}
+	}
+	for i := range c.Nodes {
+		g := &c.Nodes[i]
+		if g.Role == RoleServer && g.Taints == nil && agents > 0 {
+			g.Taints = []Taint{{Key: controlPlaneTaint, Effect: string(corev1.TaintEffectNoSchedule)}}
+		}
+		for j := range g.Ports {
+			setDefault(&g.Ports[j].HostAddress, defaultAddress)
+			setDefault(&g.Ports[j].Protocol, string(corev1.ProtocolTCP))
+		}
+	}
+}
+
+func (f *NodeFailure) setDefaults() {
+	setDefault(&f.Preset, PresetLaptop)
+	preset, known := presets[f.Preset]
+	if !known {
+		return
+	}
+	if f.NotReadyAfter == nil {
+		f.NotReadyAfter = &Duration{preset.notReadyAfter}
+	}
+	if f.EvictAfter == nil {
+		f.EvictAfter = &Duration{preset.evictAfter}
+	}
+}
+
+func (n *Network) setDefaults() {
+	setDefault(&n.IPFamily, IPv4)
+	// What is said of one kind of network decides which family is the primary one.
+	ipv6First := slices.ContainsFunc([][]string{n.PodCIDRs, n.ServiceCIDRs}, func(given []string) bool {
+		return len(given) > 0 && strings.Contains(given[0], ":")
+	})
+	networks := func(ipv4, ipv6 string) []string {
+		switch n.IPFamily {
+		case IPv4:
+			return []string{ipv4}
+		case IPv6:
+			return []string{ipv6}
+		case Dual:
+			if ipv6First {
+				return []string{ipv6, ipv4}
+			}
+			return []string{ipv4, ipv6}
+		}
+		return nil
+	}
+	if len(n.PodCIDRs) == 0 {
+		n.PodCIDRs = networks(defaultPodIPv4, defaultPodIPv6)
+	}
+	if len(n.ServiceCIDRs) == 0 {
+		n.ServiceCIDRs = networks(defaultServiceIPv4, defaultServiceIPv6)
+	}
+}
+
+func setDefault[T ~string](field *T, value T) {
+	if *field == "" {
+		*field = value
+	}
+}
