@@ -7,7 +7,10 @@ import (
 )
 
 // link is one forwarded connection. upstream is nil until there is one, and set under the Forwarder's lock.
-type link struct{ client, upstream *net.TCPConn }
+type link struct {
+	client, upstream *net.TCPConn
+	from             net.Listener
+}
 
 // relay passes data on in both directions until both have ended. The end of one is passed on as such, and leaves the
 // other open: the request may have ended and the answer be still to come.

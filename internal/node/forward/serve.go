@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,20 +19,43 @@ func (f *Forwarder) Serve(ctx context.Context, l net.Listener) error {
 	f.begin()
 	defer f.end()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	lasting, endAll := context.WithCancel(context.WithoutCancel(ctx))
-	defer endAll()
-	var links sync.WaitGroup
+	var closing, links sync.WaitGroup
+	closing.Go(func() {
+		<-ctx.Done()
+		_ = l.Close()
+	})
 	err := f.accept(ctx, l, func(client *net.TCPConn) {
-		links.Go(func() { f.forward(ctx, lasting, client) })
+		links.Go(func() { f.forward(ctx, &link{client: client, from: l}) })
 	})
 	cancel()
-	_ = l.Close()
-	grace := time.AfterFunc(f.config.Grace, endAll)
-	defer grace.Stop()
-	links.Wait()
+	closing.Wait()
+	f.endLinks(l, &links)
 	return err
+}
+
+// endLinks waits until the connections of a listener have ended by themselves, or the grace time has passed; then it
+// ends them.
+func (f *Forwarder) endLinks(l net.Listener, links *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		links.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return
+	case <-time.After(f.config.Grace):
+	}
+	f.mu.Lock()
+	for _, t := range slices.Concat(f.targets, f.leaving) {
+		for link := range t.links {
+			if link.from == l {
+				link.abort()
+			}
+		}
+	}
+	f.mu.Unlock()
+	<-ended
 }
 
 // accept calls handle with each connection, and returns when ctx ends or the listener fails.
@@ -96,12 +120,11 @@ func (f *Forwarder) freeSlot() {
 	}
 }
 
-// forward connects client to a target, trying one after the other until ctx ends, and relays until lasting ends. If no
-// target can be reached it is reset, which clients take for something that may be tried again.
-func (f *Forwarder) forward(ctx, lasting context.Context, client *net.TCPConn) {
+// forward connects the client to a target, trying one after the other until ctx ends, and relays. If no target can be
+// reached it is reset, which clients take for something that may be tried again.
+func (f *Forwarder) forward(ctx context.Context, l *link) {
 	defer f.freeSlot()
-	_ = client.SetKeepAliveConfig(keepAlive)
-	l := &link{client: client}
+	_ = l.client.SetKeepAliveConfig(keepAlive)
 	var tried []*target
 	for ctx.Err() == nil {
 		t := f.pick(l, tried)
@@ -109,18 +132,25 @@ func (f *Forwarder) forward(ctx, lasting context.Context, client *net.TCPConn) {
 			break
 		}
 		upstream, err := t.dial(ctx)
-		if err == nil {
-			f.mu.Lock()
-			l.upstream = upstream
-			f.mu.Unlock()
-			stop := context.AfterFunc(lasting, l.abort)
+		if err == nil && f.establish(ctx, l, upstream) {
 			l.relay()
-			stop()
 			f.release(t, l)
 			return
 		}
 		f.release(t, l)
 		tried = append(tried, t)
 	}
-	reset(client)
+	reset(l.client)
+}
+
+// establish completes a connection, and is false if ctx has ended. From now on it can be aborted.
+func (f *Forwarder) establish(ctx context.Context, l *link, upstream *net.TCPConn) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		reset(upstream)
+		return false
+	}
+	l.upstream = upstream
+	return true
 }

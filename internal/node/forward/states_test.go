@@ -42,7 +42,7 @@ func (h *history) add(s Health) {
 }
 
 // await waits until a target is in a state.
-func (h *history) await(t *testing.T, name string, state State) {
+func (h *history) await(t testing.TB, name string, state State) {
 	t.Helper()
 	deadline := time.After(time.Minute)
 	for {
@@ -94,11 +94,11 @@ func (c fakeCheck) Check(ctx context.Context) error {
 		if now := time.Since(c.start); now < p.from || now >= p.to {
 			continue
 		}
-		switch p.err {
-		case nil:
+		if p.err == nil {
 			<-ctx.Done()
 			return ctx.Err()
-		case errSlow:
+		}
+		if errors.Is(p.err, errSlow) {
 			time.Sleep(time.Second)
 			return nil
 		}
@@ -182,7 +182,7 @@ func TestStates(t *testing.T) {
 		{
 			name:   "refuses a client while a check that began before succeeds",
 			events: []event{{5500 * time.Millisecond, dialed(refused)}},
-			plan:   []plan{{5 * time.Second, 5 * time.Second + 1, errSlow}, {5 * time.Second + 1, 7 * time.Second, refused}},
+			plan:   []plan{{5 * time.Second, 5*time.Second + 1, errSlow}, {5*time.Second + 1, 7 * time.Second, refused}},
 			want:   []string{"0s a healthy", "5.5s a down: dial: connection refused", "7.75s a healthy"},
 		},
 		{
