@@ -65,8 +65,8 @@ type Config struct {
 	Name string
 	// Check makes the health check of a target; nil is [TCP].
 	Check NewCheck
-	// Limit is the number of connections at one time, over all listeners; 4096 if zero. An idle one takes about 14 KiB,
-	// half of it the kernel's.
+	// Limit is the number of connections at one time, over all listeners; 4096 if zero. An idle one takes about 20 KiB,
+	// a third of it the kernel's.
 	Limit int
 	// OnChange is told of every change of a target's state, in order, the last being [StateRemoved]. It must return soon
 	// and not call the Forwarder. It may be nil.

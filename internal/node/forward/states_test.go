@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -84,12 +85,12 @@ var errSlow = errors.New("slow")
 type fakeCheck struct {
 	start  time.Time
 	plan   []plan
-	checks *int
-	closed *int
+	checks *atomic.Int64
+	closed *atomic.Int64
 }
 
 func (c fakeCheck) Check(ctx context.Context) error {
-	*c.checks++
+	c.checks.Add(1)
 	for _, p := range c.plan {
 		if now := time.Since(c.start); now < p.from || now >= p.to {
 			continue
@@ -107,7 +108,7 @@ func (c fakeCheck) Check(ctx context.Context) error {
 	return nil
 }
 
-func (c fakeCheck) Close() { *c.closed++ }
+func (c fakeCheck) Close() { c.closed.Add(1) }
 
 // event is something that happens to the only target at a time since the start.
 type event struct {
@@ -225,7 +226,7 @@ func TestStates(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHistory()
-				var checks, closed int
+				var checks, closed atomic.Int64
 				f := New(Config{Log: quiet, OnChange: h.add, Check: func(Dial) Check {
 					return fakeCheck{h.start, tc.plan, &checks, &closed}
 				}})
@@ -239,7 +240,7 @@ func TestStates(t *testing.T) {
 				time.Sleep(time.Until(h.start.Add(max(tc.runFor, time.Minute))))
 				f.end()
 				h.check(t, tc.want...)
-				if closed == 0 {
+				if closed.Load() == 0 {
 					t.Error("the check was not closed")
 				}
 			})
@@ -256,7 +257,7 @@ func TestCheckedOnlySoOften(t *testing.T) {
 		plan  []plan
 		busy  bool
 		dials bool // ten clients try every second, and fail
-		want  int
+		want  int64
 	}{
 		{name: "idle", want: 720},
 		{name: "in use", busy: true, want: 3600},
@@ -267,7 +268,7 @@ func TestCheckedOnlySoOften(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var checks, closed int
+				var checks, closed atomic.Int64
 				start := time.Now()
 				f := New(Config{Log: quiet, Check: func(Dial) Check { return fakeCheck{start, tc.plan, &checks, &closed} }})
 				f.SetTargets([]Target{{Name: "a"}})
@@ -282,8 +283,8 @@ func TestCheckedOnlySoOften(t *testing.T) {
 					time.Sleep(min(100*time.Millisecond, hour-time.Millisecond-time.Since(start)))
 				}
 				f.end()
-				if checks != tc.want {
-					t.Errorf("%d checks, want %d", checks, tc.want)
+				if got := checks.Load(); got != tc.want {
+					t.Errorf("%d checks, want %d", got, tc.want)
 				}
 			})
 		})
