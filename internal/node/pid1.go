@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"github.com/skiff-cluster/skiff/internal/node/balancer"
 	"github.com/skiff-cluster/skiff/internal/node/machine"
 	"github.com/skiff-cluster/skiff/internal/node/runtime"
 	"github.com/skiff-cluster/skiff/internal/node/status"
@@ -31,7 +33,7 @@ func run(ctx context.Context) error {
 	versions, versionsErr := readVersions()
 	board := status.NewBoard(config, versions, os.Stdout, time.Now)
 	if err = errors.Join(err, versionsErr); err == nil {
-		err = live(ctx, board)
+		err = live(ctx, config, board)
 	}
 	if err != nil {
 		board.Fatal(err)
@@ -40,14 +42,37 @@ func run(ctx context.Context) error {
 }
 
 // live prepares the container and keeps the node running until ctx ends.
-func live(ctx context.Context, board *status.Board) error {
+func live(ctx context.Context, config nodeapi.Config, board *status.Board) error {
+	if config.Role == nodeapi.RoleEdge {
+		return liveAsEdge(ctx, board)
+	}
 	if err := machine.Prepare(); err != nil {
 		return err
 	}
 	if err := runtime.Configure(); err != nil {
 		return err
 	}
-	manager, err := supervise.NewManager(components(board), board.Component)
+	err := superviseAll(ctx, components(board), board)
+	endPods()
+	return err
+}
+
+// liveAsEdge forwards connections to the API servers. An edge mounts nothing, sets nothing, and needs no capability.
+func liveAsEdge(ctx context.Context, board *status.Board) error {
+	for _, dir := range []string{nodeapi.RunDir, nodeapi.LogDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return superviseAll(ctx, []supervise.Component{balancer.Component(balancer.Config{
+		Name: "edge", Listen: netip.AddrPortFrom(netip.IPv6Unspecified(), nodeapi.APIServerPort),
+		CAFile: filepath.Join(nodeapi.PKIDir, "ca.crt"), Log: logFile("edge"),
+	})}, board)
+}
+
+// superviseAll runs components and serves the node's status until ctx ends or a component gives up.
+func superviseAll(ctx context.Context, components []supervise.Component, board *status.Board) error {
+	manager, err := supervise.NewManager(components, board.Component)
 	if err != nil {
 		return err
 	}
@@ -59,9 +84,7 @@ func live(ctx context.Context, board *status.Board) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return board.Serve(ctx, nodeapi.StatusSocket) })
 	group.Go(func() error { return manager.Run(ctx) })
-	err = group.Wait()
-	endPods()
-	return err
+	return group.Wait()
 }
 
 // components that PID 1 supervises. The Kubernetes process names its own parts to the board.

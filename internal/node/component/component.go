@@ -94,6 +94,11 @@ func (n *Node) ClientURL() string {
 	return fmt.Sprintf("https://127.0.0.1:%d", n.LocalAPIPort)
 }
 
+// LocalAPI is where components of this node reach an API server: its own, or on an agent a balancer over all.
+func (n *Node) LocalAPI() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), n.LocalAPIPort)
+}
+
 // Kubeconfig returns the path of the kubeconfig of a user: "admin", "kubelet", a component's name.
 func (n *Node) Kubeconfig(user string) string {
 	return filepath.Join(n.KubeconfigDir, user+".conf")

@@ -14,6 +14,8 @@ import (
 	_ "github.com/coredns/coredns/plugin/forward"
 	clusterdns "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -63,8 +65,17 @@ func DNS(n *Node) supervise.Component {
 				return err
 			}
 			close(ready)
-			<-ctx.Done()
-			return nil
+			if !n.HighlyAvailable() {
+				<-ctx.Done()
+				return nil
+			}
+			nodes := &dnsNodes{client: client}
+			return followNodes(ctx, client, func(list []*corev1.Node) error {
+				if err := nodes.sync(ctx, list); err != nil {
+					klog.FromContext(ctx).Error(err, "endpoints of kube-dns") // the next change of a node is another attempt
+				}
+				return nil
+			}, make(chan struct{}))
 		}),
 		Ready:   awaitClosed(ready, "CoreDNS to read Services, and for the kube-dns Service"),
 		Restart: once,

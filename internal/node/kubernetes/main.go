@@ -62,7 +62,7 @@ func run(ctx context.Context) error {
 	if err := writeKubeconfigs(node); err != nil {
 		return err
 	}
-	if err := setUpProcess(); err != nil {
+	if err := setUpProcess(config.FeatureGates); err != nil {
 		return err
 	}
 	events := newReporter(os.NewFile(eventFD, "events"))

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/apiserver/pkg/util/compatibility"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
 	"k8s.io/component-base/version"
 
@@ -18,8 +20,11 @@ import (
 )
 
 // setUpProcess does once what each upstream command would do for itself.
-func setUpProcess() error {
+func setUpProcess(featureGates map[string]bool) error {
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
+	if err := utilfeature.DefaultMutableFeatureGate.SetFromMap(featureGates); err != nil {
+		return fmt.Errorf("feature gates: %w", err)
+	}
 	return compatibility.DefaultComponentGlobalsRegistry.Set()
 }
 

@@ -59,7 +59,7 @@ func makeSeed(ctx context.Context, dir string) (*seed.Seed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setUpProcess(); err != nil {
+	if err := setUpProcess(nil); err != nil {
 		return nil, err
 	}
 	// Objects remember who wrote them, by the name of the program: the API server, as on any other cluster.

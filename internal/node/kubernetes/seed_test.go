@@ -65,7 +65,7 @@ func printRewritten(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := setUpProcess(); err != nil {
+	if err := setUpProcess(nil); err != nil {
 		return err
 	}
 	ctx := context.Background()

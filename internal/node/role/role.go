@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/skiff-cluster/skiff/internal/node/balancer"
 	"github.com/skiff-cluster/skiff/internal/node/component"
 	"github.com/skiff-cluster/skiff/internal/node/seed"
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
@@ -23,6 +24,8 @@ func Components(n *component.Node, logs Logs) ([]supervise.Component, error) {
 	switch n.Role {
 	case nodeapi.RoleServer:
 		return server(n, logs)
+	case nodeapi.RoleAgent:
+		return agent(n, logs), nil
 	default:
 		return nil, fmt.Errorf("this node image has no role %q", n.Role)
 	}
@@ -39,12 +42,27 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
 		component.APIServer(n, door),
-		component.Registration(n),
+		component.Registration(n, component.NameAPIServer),
 		component.ControllerManager(n, controllers),
 		component.Scheduler(n),
 		component.DNS(n),
 		component.Kubelet(n, controllers),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
+		component.PodRoutes(n, component.NameAPIServer),
 	}, nil
+}
+
+// agent is what runs pods, with a balancer in the place of the API server.
+func agent(n *component.Node, logs Logs) []supervise.Component {
+	return []supervise.Component{
+		balancer.Component(balancer.Config{
+			Name: component.NameBalancer, Listen: n.LocalAPI(), CAFile: n.PKI("ca.crt"), Log: logs.Writer(component.NameBalancer),
+		}),
+		component.Registration(n, component.NameBalancer),
+		component.Kubelet(n, nil),
+		component.KubeProxy(n),
+		component.PodNetwork(n),
+		component.PodRoutes(n, component.NameBalancer),
+	}
 }
