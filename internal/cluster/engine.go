@@ -41,6 +41,9 @@ type Provisioner interface {
 	StartContainer(ctx context.Context, name string) error
 	// StopContainer asks it to stop and kills it after grace.
 	StopContainer(ctx context.Context, name string, grace time.Duration) error
+	// PauseContainer freezes all processes of a container, UnpauseContainer lets them go on.
+	PauseContainer(ctx context.Context, name string) error
+	UnpauseContainer(ctx context.Context, name string) error
 	// RemoveContainer kills and removes a container and its anonymous volumes.
 	RemoveContainer(ctx context.Context, name string) error
 	RemoveNetwork(ctx context.Context, name string) error
@@ -116,9 +119,10 @@ type Container struct {
 	Labels  map[string]string
 	State   string // created, running, paused, restarting, exited, dead
 	Created time.Time
-	// Addresses by network name.
-	Addresses map[string]netip.Addr
-	Ports     []Port
+	// Addresses by network name; Addresses6 are those of IPv6.
+	Addresses  map[string]netip.Addr
+	Addresses6 map[string]netip.Addr
+	Ports      []Port
 }
 
 // Port is a published port.
@@ -142,6 +146,8 @@ type NetworkSpec struct {
 	Name   string
 	Labels map[string]string
 	Subnet netip.Prefix
+	// Subnet6 makes the network carry IPv6 as well.
+	Subnet6 netip.Prefix
 }
 
 // Volume is a volume as the engine lists it.
@@ -164,8 +170,15 @@ type ContainerSpec struct {
 	Labels                map[string]string
 	Network               string
 	Address               netip.Addr // fixed address on Network
-	Ports                 []Port
-	Volumes               map[string]string // volume name to mount point
+	Address6              netip.Addr // the same for IPv6, if the network carries it
+	// Aliases are further names by which others on Network find it, one or several containers by each.
+	Aliases []string
+	Ports   []Port
+	Volumes map[string]string // volume name to mount point
+	// Binds are directories and files of the engine's host.
+	Binds []Bind
+	// CPUMillis, in thousandths of a processor, and MemoryBytes limit what it may use; 0 is no limit.
+	CPUMillis, MemoryBytes int64
 	Tmpfs                 map[string]string // mount point to options
 	// Capabilities is the exact set: everything else is dropped.
 	Capabilities []string
@@ -178,6 +191,13 @@ type ContainerSpec struct {
 	Restart         string // restart policy: "no", "unless-stopped"
 	StopSignal      string
 	StopTimeout     time.Duration
+}
+
+// Bind shows a directory or file of the engine's host in a container.
+type Bind struct {
+	Source   string `json:"source"` // an absolute path; nothing is made there if it does not exist
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
 }
 
 // ExecSpec is a command to be run in a container.
