@@ -8,21 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
-
-// Networks inside every cluster.
-var (
-	podNetwork     = netip.MustParsePrefix("10.244.0.0/16")
-	serviceNetwork = netip.MustParsePrefix("10.96.0.0/16")
-	// dnsService is the address of the Service kube-dns.
-	dnsService = netip.MustParseAddr("10.96.0.10")
-)
-
-const clusterDomain = "cluster.local"
 
 // subnetPools are where clusters get their /24 from: Docker hands out the first one late, and the others never.
 var subnetPools = []netip.Prefix{
@@ -52,15 +43,15 @@ func hash(name string) int {
 	return int(h.Sum32())
 }
 
-// chooseSubnet returns the first subnet that nobody has, from one on that the name decides.
-func (o *observation) chooseSubnet(name string, avoid avoided) (netip.Prefix, error) {
-	taken := append([]netip.Prefix{}, avoid.subnets...)
+// chooseSubnet returns the first of some subnets that nobody has, and that overlaps nothing that is inside the cluster.
+func (o *observation) chooseSubnet(candidates iter.Seq[netip.Prefix], inside []netip.Prefix, avoid avoided) (netip.Prefix, error) {
+	taken := slices.Concat(avoid.subnets, inside)
 	for _, n := range o.networks {
 		taken = append(taken, n.Subnets...)
 	}
 	// A host's own networks are worth avoiding, but not worth failing for: a VPN may claim all that is private.
 	for _, also := range [][]netip.Prefix{o.hostSubnets, nil} {
-		for subnet := range subnets(name) {
+		for subnet := range candidates {
 			if !overlaps(subnet, taken) && !overlaps(subnet, also) {
 				return subnet, nil
 			}
@@ -70,6 +61,7 @@ func (o *observation) chooseSubnet(name string, avoid avoided) (netip.Prefix, er
 		Hint: "Remove networks that are not in use: 'docker network prune'."}
 }
 
+// subnets are candidates for a cluster's network, from one on that its name decides.
 func subnets(name string) iter.Seq[netip.Prefix] {
 	return func(yield func(netip.Prefix) bool) {
 		for _, pool := range subnetPools {
@@ -79,6 +71,20 @@ func subnets(name string) iter.Seq[netip.Prefix] {
 				if !yield(netip.PrefixFrom(netip.AddrFrom4(base), 24)) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// subnets6 are the same for IPv6: unique local addresses (RFC 4193).
+func subnets6(name string) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		base := netip.MustParseAddr("fd00:10:30::").As16()
+		for i := range 256 {
+			h := hash(name) + i
+			base[6], base[7] = byte(h>>8), byte(h)
+			if !yield(netip.PrefixFrom(netip.AddrFrom16(base), 64)) {
+				return
 			}
 		}
 	}

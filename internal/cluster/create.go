@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -143,21 +142,36 @@ func (c *creation) makeCertificates() error {
 	if err != nil {
 		return fmt.Errorf("make the cluster's authority: %w", err)
 	}
-	files := map[string]pki.Files{}
-	for _, n := range c.plan.nodes {
-		files[n.name], err = authority.Server(pki.ServerNames{
-			Node: n.name, Addresses: []netip.Addr{n.address}, ServiceCIDRs: []netip.Prefix{serviceNetwork}, ClusterDomain: clusterDomain,
-			Extra: []string{endpointHost(c.plan.engine, c.plan.spec.APIAddress)},
-		})
-		if err != nil {
-			return fmt.Errorf("make the certificates of %s: %w", n.name, err)
-		}
+	if c.files, err = c.plan.certificates(authority); err != nil {
+		return err
 	}
-	c.files = files
-	admin := files[c.plan.entry]
+	admin := c.files[c.plan.nodes[0].name]
 	c.credentials = Credentials{Cluster: c.plan.Cluster, Server: c.plan.Endpoint,
 		CA: admin[pki.CACert], ClientCert: admin[pki.AdminCert], ClientKey: admin[pki.AdminKey]}
 	return nil
+}
+
+// certificates are the files of each planned node.
+func (p *Plan) certificates(authority *pki.Cluster) (map[string]pki.Files, error) {
+	files := map[string]pki.Files{}
+	for _, n := range p.nodes {
+		var err error
+		switch n.role {
+		case nodeapi.RoleServer:
+			files[n.name], err = authority.Server(pki.ServerNames{
+				Node: n.name, Addresses: n.addresses(), ServiceCIDRs: p.spec.Networks.ServiceCIDRs, ClusterDomain: clusterDomain,
+				Extra: []string{endpointHost(p.engine, p.spec.APIAddress)},
+			})
+		case nodeapi.RoleAgent:
+			files[n.name], err = authority.Agent(pki.NodeNames{Node: n.name, Addresses: n.addresses()})
+		case nodeapi.RoleEdge:
+			files[n.name] = authority.Edge()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("make the certificates of %s: %w", n.name, err)
+		}
+	}
+	return files, nil
 }
 
 // labelled adds the creation's own label.

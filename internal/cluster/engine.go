@@ -179,7 +179,7 @@ type ContainerSpec struct {
 	Binds []Bind
 	// CPUMillis, in thousandths of a processor, and MemoryBytes limit what it may use; 0 is no limit.
 	CPUMillis, MemoryBytes int64
-	Tmpfs                 map[string]string // mount point to options
+	Tmpfs                  map[string]string // mount point to options
 	// Capabilities is the exact set: everything else is dropped.
 	Capabilities []string
 	// SecurityOpts as in `docker run --security-opt`.

@@ -3,14 +3,15 @@
 // client nor the terminal: engines are behind [Engine], words are in package ui.
 //
 // Where things are: model.go is what others see of a cluster, engine.go what is needed of a container engine,
-// observe.go makes the one out of the other, validate.go and choose.go decide for plan.go, create.go says what
-// each step does and execute.go does them, rollback.go undoes, contract.go and readyz.go decide when a cluster is
+// observe.go makes the one out of the other, validate.go, choose.go and networks.go decide for plan.go, create.go says
+// what each step does and execute.go does them, rollback.go undoes, contract.go and readyz.go decide when a cluster is
 // ready, node.go is a node's container with its capabilities. What else can be done with a cluster has a file of
 // that name.
 package cluster
 
 import (
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -20,8 +21,8 @@ import (
 type Spec struct {
 	// Name is a DNS label of at most 32 characters.
 	Name string `json:"name"`
-	// Servers is the number of server nodes; only 1 is supported.
-	Servers int `json:"servers"`
+	// Groups are the nodes to make, in order; none means one server. There are 1, 3 or 5 servers in all of them.
+	Groups []Group `json:"groups,omitempty"`
 	// Ephemeral lets the datastore skip fsync.
 	Ephemeral bool `json:"ephemeral,omitempty"`
 	// APIAddress and APIPort are where the host publishes the API; port 0 means one derived from Name.
@@ -29,6 +30,53 @@ type Spec struct {
 	APIPort    uint16 `json:"apiPort,omitempty"`
 	// ImageRef is a node image in the engine, "" for the one this program carries.
 	ImageRef string `json:"image,omitempty"`
+	// Networks are the cluster's; what is left out is filled in.
+	Networks Networks `json:"networks,omitzero"`
+	// Settings are the same on all nodes.
+	Settings Settings `json:"settings,omitzero"`
+}
+
+// Group is a number of equal nodes.
+type Group struct {
+	Role  nodeapi.Role `json:"role"` // server or agent
+	Count int          `json:"count"`
+	// Labels and Taints of the nodes in Kubernetes. Taints nil means those that suit the role (see [defaultTaints]).
+	Labels map[string]string `json:"labels,omitempty"`
+	Taints []nodeapi.Taint   `json:"taints,omitempty"`
+	// CPUMillis, in thousandths of a processor, and MemoryBytes are the size of each node; 0 is the host's.
+	CPUMillis   int64 `json:"cpuMillis,omitempty"`
+	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// Binds are what each node sees of the engine's host.
+	Binds []Bind `json:"binds,omitempty"`
+	// Ports are published on the host, for groups of one node.
+	Ports []Port `json:"ports,omitempty"`
+}
+
+// Groups are so many servers and agents without particulars.
+func Groups(servers, agents int) []Group {
+	groups := []Group{{Role: nodeapi.RoleServer, Count: servers}}
+	if agents != 0 {
+		groups = append(groups, Group{Role: nodeapi.RoleAgent, Count: agents})
+	}
+	return groups
+}
+
+// Networks are a cluster's networks: one prefix per IP family, the primary family first.
+type Networks struct {
+	PodCIDRs     []netip.Prefix `json:"podCIDRs,omitempty"`
+	ServiceCIDRs []netip.Prefix `json:"serviceCIDRs,omitempty"`
+	// Subnets are those of the nodes in the engine, at most one per IP family. A free one is chosen where none is given.
+	Subnets []netip.Prefix `json:"subnets,omitempty"`
+}
+
+// Settings are what all nodes of a cluster are told alike; see [nodeapi.Config].
+type Settings struct {
+	FeatureGates      map[string]bool              `json:"featureGates,omitempty"`
+	RuntimeConfig     map[string]string            `json:"runtimeConfig,omitempty"`
+	ExtraArgs         map[string]map[string]string `json:"extraArgs,omitempty"`
+	NodeFailure       nodeapi.NodeFailure          `json:"nodeFailure,omitzero"`
+	Registries        []nodeapi.Registry           `json:"registries,omitempty"`
+	ContainerdPatches []string                     `json:"containerdPatches,omitempty"`
 }
 
 // CreateOptions say how far a creation goes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,19 +49,33 @@ func nodeName(cluster string, role nodeapi.Role, number int) string {
 
 // plannedNode is a node to be made.
 type plannedNode struct {
-	name    string
-	role    nodeapi.Role
-	address netip.Addr
-	pods    netip.Prefix // its part of the pod network
-	labels  map[string]string
+	name string
+	role nodeapi.Role
+	// index is the node's number in the cluster, from 0 on, which decides its part of the pod networks.
+	index             int
+	address, address6 netip.Addr // address6 only if the cluster has IPv6
+	labels            map[string]string
+	group             Group
+	join              bool // its datastore is a new member of the others'
 }
 
-// podRange is a node's part of the pod network: the /24 with the node's index, which is how the controller manager
-// divides it too.
-func podRange(index int) netip.Prefix {
-	a := podNetwork.Addr().As4()
-	a[2] += byte(index)
-	return netip.PrefixFrom(netip.AddrFrom4(a), 24)
+// addresses are the node's own, on the cluster's network.
+func (n plannedNode) addresses() []netip.Addr {
+	if n.address6.IsValid() {
+		return []netip.Addr{n.address, n.address6}
+	}
+	return []netip.Addr{n.address}
+}
+
+// controlPlaneTaint is kubeadm's.
+var controlPlaneTaint = nodeapi.Taint{Key: "node-role.kubernetes.io/control-plane", Effect: "NoSchedule"}
+
+// taints keeps pods off servers if there are agents for them.
+func (n plannedNode) taints(agents int) []nodeapi.Taint {
+	if n.group.Taints == nil && n.role == nodeapi.RoleServer && agents > 0 {
+		return []nodeapi.Taint{controlPlaneTaint}
+	}
+	return n.group.Taints
 }
 
 // volume is the node's memory.
@@ -71,50 +86,75 @@ func (n plannedNode) volume() VolumeSpec {
 // container is the node itself.
 func (p *Plan) container(n plannedNode) ContainerSpec {
 	spec := ContainerSpec{
-		Name:     n.name,
-		Hostname: n.name,
-		Image:    p.Image,
-		Labels:   maps.Clone(n.labels),
-		Network:  p.network.Name,
-		Address:  n.address,
-		Volumes:  map[string]string{n.name: nodeapi.StateDir},
-		// Sockets and derived files must not outlive a start.
-		Tmpfs: map[string]string{"/run": "rw,nosuid,nodev,mode=755", "/tmp": "rw,nosuid,nodev,mode=1777"},
-		// A node mounts and unshares, which Docker's own profiles forbid. Pods get their runtime's profile.
-		SecurityOpts: []string{"seccomp=unconfined", "apparmor=unconfined"},
-		// Mounting /proc and /sys for pods needs whole ones in the node.
-		UnmaskedPaths:   true,
-		PrivateCgroupNS: true,
-		Restart:         "unless-stopped",
-		StopSignal:      "SIGTERM",
-		StopTimeout:     stopGrace,
+		Name:        n.name,
+		Hostname:    n.name,
+		Image:       p.Image,
+		Labels:      maps.Clone(n.labels),
+		Network:     p.network.Name,
+		Address:     n.address,
+		Address6:    n.address6,
+		Tmpfs:       map[string]string{"/run": "rw,nosuid,nodev,mode=755", "/tmp": "rw,nosuid,nodev,mode=1777"}, // nothing there must outlive a start
+		Restart:     "unless-stopped",
+		StopSignal:  "SIGTERM",
+		StopTimeout: stopGrace,
 	}
-	for _, c := range capabilities {
-		spec.Capabilities = append(spec.Capabilities, c.name)
+	if n.role != nodeapi.RoleEdge {
+		p.addMachine(&spec, n)
 	}
 	spec.Labels[nodeapi.LabelKubernetes] = p.Kubernetes
 	if p.spec.Ephemeral {
 		spec.Labels[nodeapi.LabelEphemeral] = "true"
 	}
 	if n.name == p.entry {
-		spec.Ports = []Port{{HostIP: p.spec.APIAddress, HostPort: p.spec.APIPort, ContainerPort: nodeapi.APIServerPort, Protocol: "tcp"}}
+		spec.Ports = append(spec.Ports, Port{HostIP: p.spec.APIAddress, HostPort: p.spec.APIPort, ContainerPort: nodeapi.APIServerPort, Protocol: "tcp"})
 		spec.Labels[nodeapi.LabelAPIAddress] = p.spec.APIAddress
 		spec.Labels[nodeapi.LabelAPIPort] = strconv.Itoa(int(p.spec.APIPort))
 	}
 	return spec
 }
 
+// addMachine gives a container what it takes to be the machine that pods run on. An edge does without.
+func (p *Plan) addMachine(spec *ContainerSpec, n plannedNode) {
+	spec.Volumes = map[string]string{n.name: nodeapi.StateDir}
+	// A node mounts and unshares, which Docker's own profiles forbid. Pods get their runtime's profile.
+	spec.SecurityOpts = []string{"seccomp=unconfined", "apparmor=unconfined"}
+	// Mounting /proc and /sys for pods needs whole ones in the node.
+	spec.UnmaskedPaths = true
+	spec.PrivateCgroupNS = true
+	for _, c := range capabilities {
+		spec.Capabilities = append(spec.Capabilities, c.name)
+	}
+	spec.CPUMillis, spec.MemoryBytes = n.group.CPUMillis, n.group.MemoryBytes
+	spec.Binds, spec.Ports = n.group.Binds, slices.Clone(n.group.Ports)
+	if n.role == nodeapi.RoleServer {
+		spec.Aliases = []string{nodeapi.ServersAlias}
+	}
+}
+
 // config is what the node is told of itself.
 func (p *Plan) config(n plannedNode) nodeapi.Config {
-	c := nodeapi.Config{
-		APIVersion: nodeapi.ConfigVersion, Cluster: p.Cluster, Node: n.name, Role: n.role,
-		PodCIDRs: []netip.Prefix{podNetwork}, NodePodCIDRs: []netip.Prefix{n.pods}, ServiceCIDRs: []netip.Prefix{serviceNetwork},
-		DNSServiceIPs: []netip.Addr{dnsService}, ClusterDomain: clusterDomain, Ephemeral: p.spec.Ephemeral,
+	c := nodeapi.Config{APIVersion: nodeapi.ConfigVersion, Cluster: p.Cluster, Node: n.name, Role: n.role, ClusterDomain: clusterDomain}
+	c.Servers = p.members()
+	if n.role == nodeapi.RoleEdge {
+		return c
 	}
-	for _, other := range p.nodes {
-		if other.role == nodeapi.RoleServer {
-			c.Servers = append(c.Servers, other.name)
+	networks, settings := p.spec.Networks, p.spec.Settings
+	c.PodCIDRs, c.NodePodCIDRs, c.ServiceCIDRs = networks.PodCIDRs, networks.podRange(n.index), networks.ServiceCIDRs
+	c.DNSServiceIPs, c.Ephemeral, c.Join = networks.dnsServices(), p.spec.Ephemeral, n.join
+	c.Labels, c.Taints = n.group.Labels, n.taints(p.spec.count(nodeapi.RoleAgent))
+	c.CPUMillis, c.MemoryBytes = n.group.CPUMillis, n.group.MemoryBytes
+	c.NodeFailure, c.FeatureGates, c.RuntimeConfig = settings.NodeFailure, settings.FeatureGates, settings.RuntimeConfig
+	c.ExtraArgs, c.Registries, c.ContainerdPatches = settings.ExtraArgs, settings.Registries, settings.ContainerdPatches
+	return c
+}
+
+// members are the names of all servers that the cluster will have.
+func (p *Plan) members() []string {
+	members := slices.Clone(p.others)
+	for _, n := range p.nodes {
+		if n.role == nodeapi.RoleServer {
+			members = append(members, n.name)
 		}
 	}
-	return c
+	return members
 }

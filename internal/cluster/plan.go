@@ -28,6 +28,8 @@ type Plan struct {
 	engine  EngineInfo
 	network NetworkSpec
 	nodes   []plannedNode
+	// others are the names of servers that are there already.
+	others []string
 	// entry is the node that publishes the API.
 	entry string
 	// archive is the node image to be loaded.
@@ -135,8 +137,7 @@ func architectureOf(image NodeImage) string {
 
 // planCreate decides all that can be decided before anything is done.
 func planCreate(o *observation, spec Spec, image foundImage, version string, avoid avoided) (*Plan, error) {
-	subnet, err := o.chooseSubnet(spec.Name, avoid)
-	if err != nil {
+	if err := o.chooseSubnets(&spec, avoid); err != nil {
 		return nil, err
 	}
 	port, err := o.choosePort(spec, avoid)
@@ -152,22 +153,59 @@ func planCreate(o *observation, spec Spec, image foundImage, version string, avo
 		return m
 	}
 	p := &Plan{
-		Cluster: spec.Name, Kubernetes: image.kubernetes, Image: image.ref, Subnet: subnet,
+		Cluster: spec.Name, Kubernetes: image.kubernetes, Image: image.ref, Subnet: spec.Networks.subnet(true),
 		Endpoint: endpointURL(o.engine, spec.APIAddress, port),
 		spec:     spec, engine: o.engine, archive: image.archive,
-		network: NetworkSpec{Name: networkName(spec.Name), Labels: labels(""), Subnet: subnet},
+		network: NetworkSpec{Name: networkName(spec.Name), Labels: labels(""), Subnet: spec.Networks.subnet(true), Subnet6: spec.Networks.subnet(false)},
 		entry:   nodeName(spec.Name, nodeapi.RoleServer, 1),
 	}
-	address := subnet.Addr().Next() // the first one is the bridge's
-	for i := range spec.Servers {
-		address = address.Next()
-		p.nodes = append(p.nodes, plannedNode{
-			name: nodeName(spec.Name, nodeapi.RoleServer, i+1), role: nodeapi.RoleServer,
-			address: address, pods: podRange(len(p.nodes)), labels: labels(nodeapi.RoleServer),
-		})
+	number := map[nodeapi.Role]int{}
+	for _, role := range []nodeapi.Role{nodeapi.RoleServer, nodeapi.RoleAgent} { // servers first: see steps
+		for _, group := range spec.Groups {
+			for range choose(group.Role == role, group.Count, 0) {
+				number[role]++
+				p.add(plannedNode{name: nodeName(spec.Name, role, number[role]), role: role, index: len(p.nodes), labels: labels(role), group: group},
+					firstNode+len(p.nodes))
+			}
+		}
+	}
+	if number[nodeapi.RoleServer] > 1 {
+		// Any one server may go, and what the kubeconfig names must stay.
+		p.entry = nodeName(spec.Name, nodeapi.RoleEdge, 1)
+		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, edgeNode)
 	}
 	p.Steps = p.steps()
 	return p, nil
+}
+
+// Numbers in the subnet: the bridge has 1.
+const (
+	firstNode = 2
+	edgeNode  = 254
+)
+
+// add plans a node at a place in the cluster's subnets.
+func (p *Plan) add(n plannedNode, number int) {
+	n.address, n.address6 = nth(p.spec.Networks.subnet(true), number), nth(p.spec.Networks.subnet(false), number)
+	p.nodes = append(p.nodes, n)
+}
+
+// chooseSubnets finds subnets for a cluster's network where none was asked for: one for IPv4, which Docker needs in any
+// case, and one for IPv6 if pods have it.
+func (o *observation) chooseSubnets(spec *Spec, avoid avoided) error {
+	networks := &spec.Networks
+	inside := slices.Concat(networks.PodCIDRs, networks.ServiceCIDRs)
+	for _, is4 := range []bool{true, false} {
+		if networks.subnet(is4).IsValid() || !is4 && !networks.has6() {
+			continue
+		}
+		subnet, err := o.chooseSubnet(choose(is4, subnets, subnets6)(spec.Name), inside, avoid)
+		if err != nil {
+			return err
+		}
+		networks.Subnets = append(slices.Clone(networks.Subnets), subnet)
+	}
+	return nil
 }
 
 // steps orders the work. The volume of the first node is made before everything else of the cluster: names of
@@ -185,6 +223,9 @@ func (p *Plan) steps() []Step {
 		{ID: certs, Kind: event.KindCerts, Subject: p.Cluster, Detail: "an authority of its own, ECDSA keys"},
 	}
 	for _, n := range p.nodes {
+		if n.role == nodeapi.RoleEdge {
+			continue // it has nothing to remember
+		}
 		step := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
 		if step.ID != lock {
 			step.After = []string{lock}
@@ -198,8 +239,11 @@ func (p *Plan) steps() []Step {
 		if n.name == p.entry {
 			detail += fmt.Sprintf(", API on %s", netip.AddrPortFrom(netip.MustParseAddr(p.spec.APIAddress), p.spec.APIPort))
 		}
-		steps = append(steps, Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: detail,
-			After: []string{image, certs, "volume/" + n.name, network}})
+		after := []string{image, certs, network}
+		if n.role != nodeapi.RoleEdge {
+			after = []string{image, certs, "volume/" + n.name, network}
+		}
+		steps = append(steps, Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: detail, After: after})
 	}
 	for _, n := range p.nodes {
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{"node/" + n.name}}

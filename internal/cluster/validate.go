@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -28,9 +29,15 @@ func validate(spec Spec) (Spec, error) {
 	if err := ValidateName(spec.Name); err != nil {
 		return spec, err
 	}
-	if spec.Servers != 1 {
-		return spec, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("a cluster of %d servers is not supported yet", spec.Servers),
-			Hint: "Create a cluster of one server."}
+	if len(spec.Groups) == 0 {
+		spec.Groups = Groups(1, 0)
+	}
+	if err := validateGroups(spec.Groups); err != nil {
+		return spec, err
+	}
+	spec.Networks = spec.Networks.complete()
+	if err := spec.Networks.validate(spec.count("")); err != nil {
+		return spec, err
 	}
 	if spec.APIAddress == "" {
 		spec.APIAddress = "127.0.0.1"
@@ -42,6 +49,54 @@ func validate(spec Spec) (Spec, error) {
 	}
 	spec.APIAddress = addr.Unmap().String()
 	return spec, nil
+}
+
+// maxServers is where more members of the datastore make it slower and no safer.
+const maxServers = 5
+
+// maxNodes is more than any laptop has room for, and less than the addresses of a subnet.
+const maxNodes = 100
+
+// count is the number of nodes with a role, of all if role is "".
+func (s Spec) count(role nodeapi.Role) int {
+	n := 0
+	for _, g := range s.Groups {
+		if role == "" || g.Role == role {
+			n += g.Count
+		}
+	}
+	return n
+}
+
+func validateGroups(groups []Group) error {
+	invalid := func(hint, format string, args ...any) error {
+		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+	}
+	for _, g := range groups {
+		if g.Count < 0 {
+			return invalid("Give a number from 0 on.", "there cannot be %d %ss", g.Count, g.Role)
+		}
+		if g.Role != nodeapi.RoleServer && g.Role != nodeapi.RoleAgent {
+			return invalid("Nodes are servers or agents.", "there is no role %q", g.Role)
+		}
+		if len(g.Ports) > 0 && g.Count > 1 {
+			return invalid("Put one node into a group of its own.", "a port of the host leads to one node, not to %d", g.Count)
+		}
+	}
+	spec := Spec{Groups: groups}
+	servers, all := spec.count(nodeapi.RoleServer), spec.count("")
+	switch {
+	case servers < 1:
+		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
+	case servers > maxServers:
+		return invalid("Create 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
+	case servers%2 == 0:
+		return invalid(fmt.Sprintf("Create %d servers, or %d.", servers-1, servers+1),
+			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
+	case all > maxNodes:
+		return invalid(fmt.Sprintf("Create at most %d nodes.", maxNodes), "%d nodes are too many", all)
+	}
+	return nil
 }
 
 // refuse finds what stands in the way of a creation at this engine.
@@ -57,10 +112,38 @@ func (o *observation) refuse(spec Spec) error {
 				Hint: fmt.Sprintf("Remove it with 'docker network rm %s', or choose another name for the cluster.", n.Name)}
 		}
 	}
+	for _, subnet := range spec.Networks.Subnets {
+		for _, n := range o.networks {
+			if overlaps(subnet, n.Subnets) {
+				return &fault.Error{Code: fault.NetworkOverlap, Summary: fmt.Sprintf("the subnet %s overlaps Docker's network %s (%v)", subnet, n.Name, n.Subnets[0]),
+					Hint: fmt.Sprintf("Choose another subnet, leave it out to get a free one, or remove that network with 'docker network rm %s'.", n.Name)}
+			}
+		}
+	}
+	for _, g := range spec.Groups {
+		if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+			return err
+		}
+	}
 	if !o.engine.Local && netip.MustParseAddr(spec.APIAddress).IsLoopback() {
 		return &fault.Error{Code: fault.Invalid,
 			Summary: fmt.Sprintf("Docker runs on another host (%s), whose address %s cannot be reached from here", o.engine.Endpoint, spec.APIAddress),
 			Hint:    "Publish the API on an address of that host: --api-address 0.0.0.0. Whoever reaches that address can then try to log in."}
+	}
+	return nil
+}
+
+// refuseSize refuses a node that is larger than the engine's host.
+func (o *observation) refuseSize(cpuMillis, memoryBytes int64) error {
+	tooLarge := func(what, wanted, has string) error {
+		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("a node of %s %s is larger than Docker's host, which has %s", wanted, what, has),
+			Hint: "Make the node smaller, or leave out its size: it is then the host's."}
+	}
+	if host := int64(o.engine.CPUs) * 1000; host > 0 && cpuMillis > host {
+		return tooLarge("CPUs", strconv.FormatFloat(float64(cpuMillis)/1000, 'g', -1, 64), strconv.Itoa(o.engine.CPUs))
+	}
+	if host := o.engine.MemoryBytes; host > 0 && memoryBytes > host {
+		return tooLarge("memory", fmt.Sprintf("%d MiB", memoryBytes>>20), fmt.Sprintf("%d MiB", host>>20))
 	}
 	return nil
 }

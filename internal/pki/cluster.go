@@ -148,6 +148,9 @@ func (c *Cluster) Agent(n NodeNames) (Files, error) {
 	return files, c.issue(files, nil, n)
 }
 
+// Edge makes the only file of an edge, which knows servers by it and is known to nobody.
+func (c *Cluster) Edge() Files { return Files{CACert: encodeCert(c.ca.cert.Raw)} }
+
 // issue adds the CA's certificate, those of every node, and more.
 func (c *Cluster) issue(files Files, more map[string]*x509.Certificate, n NodeNames) error {
 	if n.Node == "" {
