@@ -35,9 +35,18 @@ func ok(format string, args ...any) Finding {
 func skip(why string) Finding { return Finding{Level: Skipped, Message: why} }
 
 const (
-	noEngine  = "Docker cannot be asked"
+	noEngine  = "not checked, because Docker cannot be used"
 	elsewhere = "the engine runs on another kernel than this program"
 )
+
+// unseen says why nothing is known of the kernel that nodes would run on. Without an engine that is not even known to
+// be this one: limits of a host that no node will ever run on are no finding.
+func unseen(h Host) Finding {
+	if h.Engine == nil {
+		return skip(noEngine)
+	}
+	return skip(elsewhere)
+}
 
 func checkEngine(h Host) Finding {
 	if h.Engine == nil {

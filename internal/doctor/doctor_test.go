@@ -109,6 +109,19 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestNoEngine: nothing is said of a kernel when nobody knows which one nodes would run on.
+func TestNoEngine(t *testing.T) {
+	for _, f := range Examine(Host{EngineError: errors.New("EOF")}) {
+		want := Finding{Check: f.Check, Level: Skipped, Message: noEngine}
+		if f.Check == "docker" {
+			want = Finding{Check: f.Check, Level: Fail, Message: "EOF", Fix: "Start Docker, then run 'skiff doctor' again."}
+		}
+		if f != want {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestCompareVersions(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string

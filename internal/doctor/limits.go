@@ -14,7 +14,7 @@ func raise(name string, value int64) string {
 
 func checkInotifyInstances(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	limit, known := h.Kernel.Sysctls[sysctlInstances]
 	if !known {
@@ -34,7 +34,7 @@ func checkInotifyInstances(h Host) Finding {
 
 func checkInotifyWatches(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	limit, known := h.Kernel.Sysctls[sysctlWatches]
 	switch {
@@ -50,7 +50,7 @@ func checkInotifyWatches(h Host) Finding {
 
 func checkFiles(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	if total, known := h.Kernel.Sysctls["fs.file-max"]; known && total < goodFiles {
 		return Finding{Level: Warn, Message: fmt.Sprintf("%d in the whole system", total), Fix: raise("fs.file-max", goodFiles*16)}
@@ -66,7 +66,7 @@ func checkFiles(h Host) Finding {
 
 func checkDisk(h Host) Finding {
 	if h.Kernel == nil || h.Engine == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	free, total := h.Kernel.DiskFree, h.Kernel.DiskTotal
 	if total == 0 {
