@@ -228,6 +228,16 @@ func TestNodeDoesNotBecomeReady(t *testing.T) {
 			},
 		},
 		{
+			name: "the host's inotify instances are used up", code: fault.NodeFailed,
+			words: []string{"inotify_init: too many open files", "sudo sysctl -w fs.inotify.max_user_instances=512", "--retain"},
+			run: func(p *dockertest.Process) int {
+				kubelet := nodeapi.ComponentStatus{Name: "kubelet", State: nodeapi.StateGivenUp, LastError: "start cAdvisor: inotify_init: too many open files"}
+				p.Emit(nodeapi.Event{Kind: nodeapi.EventComponent, Component: &kubelet})
+				<-p.Stopping()
+				return 1
+			},
+		},
+		{
 			name: "a component is given up", code: fault.NodeFailed, words: []string{"etcd", "disk is on fire"},
 			run: func(p *dockertest.Process) int {
 				given := etcd

@@ -13,8 +13,9 @@ import (
 // What a one-node cluster needs, with the workloads of a first day.
 const (
 	minAPI          = "1.41" // Docker 20.10
-	minInstances    = 128    // the kernel's default; a node takes about 20
-	spareInstances  = 32     // left to be taken by one more node
+	minInstances    = 128    // the kernel's default
+	nodeInstances   = 25     // what a node takes, about
+	spareInstances  = 30     // left to be taken by one more node
 	goodInstances   = 512
 	minWatches      = 8192
 	goodWatches     = 65536

@@ -31,8 +31,8 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if err := preflight(healthy()); err != nil {
-		t.Error(err)
+	if warnings, err := preflight(healthy()); err != nil || warnings != nil {
+		t.Error(warnings, err)
 	}
 }
 
@@ -68,6 +68,7 @@ func TestFindings(t *testing.T) {
 		{"no nf_tables", func(h *Host) { delete(h.Kernel.Features, "nf_tables") }, "kernel", Warn, "modprobe -a nf_tables", false},
 		{"few instances", func(h *Host) { h.Kernel.Sysctls[sysctlInstances] = 128 }, "inotify instances", Warn, "sysctl -w fs.inotify.max_user_instances=512", false},
 		{"instances used up", func(h *Host) { h.Kernel.InotifyInstances = 1000 }, "inotify instances", Warn, "sysctl -w", false},
+		{"instances of others are hidden", func(h *Host) { h.Kernel.InotifyInstances = -1 }, "inotify instances", OK, "", false},
 		{"no instances", func(h *Host) { h.Kernel.Sysctls[sysctlInstances] = 16 }, "inotify instances", Fail, "sysctl -w", true},
 		{"unreadable sysctl", func(h *Host) { delete(h.Kernel.Sysctls, sysctlInstances) }, "inotify instances", Skipped, "", false},
 		{"few watches", func(h *Host) { h.Kernel.Sysctls[sysctlWatches] = 4096 }, "inotify watches", Warn, "max_user_watches=524288", false},
@@ -102,10 +103,28 @@ func TestFindings(t *testing.T) {
 					t.Errorf("%s: no advice", f.Check)
 				}
 			}
-			if stopped := preflight(h) != nil; stopped != tc.stops {
-				t.Errorf("create is refused: %v, want %v", stopped, tc.stops)
+			if _, err := preflight(h); (err != nil) != tc.stops {
+				t.Errorf("create is refused: %v, want %v", err, tc.stops)
 			}
 		})
+	}
+}
+
+// TestPreflightWarns: create speaks of what the next node may lack, and not of what is merely less than good.
+func TestPreflightWarns(t *testing.T) {
+	h := healthy()
+	h.Kernel.Sysctls[sysctlInstances], h.Kernel.InotifyInstances = 128, 98
+	if warnings, err := preflight(h); err != nil || warnings != nil {
+		t.Errorf("30 are left: %+v, %v", warnings, err)
+	}
+	h.Kernel.InotifyInstances++
+	warnings, err := preflight(h)
+	if err != nil || len(warnings) != 1 {
+		t.Fatalf("29 are left: %+v, %v", warnings, err)
+	}
+	if w := warnings[0]; w.Check != "inotify instances" || !strings.Contains(w.Message, "128 per user, 99 in use") ||
+		!strings.Contains(w.Fix, "sudo sysctl -w fs.inotify.max_user_instances=512") {
+		t.Errorf("%+v", w)
 	}
 }
 

@@ -21,15 +21,20 @@ func checkInotifyInstances(h Host) Finding {
 		return skip(sysctlInstances + " cannot be read")
 	}
 	used := h.Kernel.InotifyInstances
+	message := fmt.Sprintf("%d per user", limit)
+	if used >= 0 {
+		message += fmt.Sprintf(", %d in use", used)
+	}
 	switch {
 	case limit < minInstances/2:
-		return Finding{Level: Fail, Message: fmt.Sprintf("at most %d per user, shared by all nodes", limit), Fix: raise(sysctlInstances, goodInstances)}
-	case limit-used < spareInstances:
-		return Finding{Level: Warn, Message: fmt.Sprintf("%d of %d are in use", used, limit), Fix: raise(sysctlInstances, goodInstances)}
+		return Finding{Level: Fail, Message: message + ", shared by all nodes", Fix: raise(sysctlInstances, goodInstances)}
+	case used >= 0 && limit-used < spareInstances:
+		return Finding{Level: Warn, Message: fmt.Sprintf("%s, and a node takes about %d", message, nodeInstances),
+			Fix: raise(sysctlInstances, max(goodInstances, 2*limit)), atCreate: true}
 	case limit < goodInstances:
-		return Finding{Level: Warn, Message: fmt.Sprintf("%d per user: enough for a few nodes", limit), Fix: raise(sysctlInstances, goodInstances)}
+		return Finding{Level: Warn, Message: message + ": enough for a few nodes", Fix: raise(sysctlInstances, goodInstances)}
 	}
-	return ok("%d per user", limit)
+	return ok("%s", message)
 }
 
 func checkInotifyWatches(h Host) Finding {
