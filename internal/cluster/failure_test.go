@@ -193,6 +193,10 @@ func TestRetain(t *testing.T) {
 	if told := w.events.states(); slices.Contains(told, "rollback started") {
 		t.Errorf("told %q", told)
 	}
+	// What is in the way of the next one is told in sentences that stand for themselves.
+	_, err = w.Create(t.Context(), spec("demo"), cluster.CreateOptions{})
+	wantFault(t, err, fault.Exists, "a cluster demo exists already (incomplete)", "Another skiff may be working on it. If none is,",
+		"\nTo remove it, with all that is in it, run 'skiff delete demo'.")
 }
 
 // TestNodeDoesNotBecomeReady looks at every way in which a start can go wrong.
