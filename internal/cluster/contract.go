@@ -245,9 +245,9 @@ func (c *creation) whatToDo(said []string) string {
 func (c *creation) howToLook() string {
 	name := c.plan.Cluster
 	if c.opts.Retain {
-		return fmt.Sprintf("Collect all logs with 'skiff --cluster %s bundle'; then remove what is left with 'skiff delete %s'.", name, name)
+		return fmt.Sprintf("Collect all logs with 'skiff bundle %s'; then remove what is left with 'skiff delete %s'.", name, name)
 	}
-	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff --cluster %s bundle'.", name, name)
+	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff bundle %s'.", name, name)
 }
 
 // lastLines is how much of a log is shown with an error.
