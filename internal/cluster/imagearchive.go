@@ -52,7 +52,7 @@ func checkArchive(r io.Reader) error {
 		case err != nil && !first && errors.Is(err, io.ErrUnexpectedEOF):
 			return badArchive("the archive is not complete", err)
 		case err != nil && first:
-			return badArchive("it is no archive of images", err)
+			return badArchive("what is to be loaded is no archive of images", err)
 		case err != nil:
 			return badArchive("the archive is damaged", err)
 		}
@@ -113,7 +113,7 @@ func (l *archiveList) check() error {
 		if len(l.files) == 0 {
 			return badArchive("the archive is empty", nil)
 		}
-		return badArchive("it is no archive of images", errors.New("neither manifest.json nor index.json is in it"))
+		return badArchive("what is to be loaded is no archive of images", errors.New("neither manifest.json nor index.json is in it"))
 	}
 	named := false
 	for _, m := range l.oci.Manifests {

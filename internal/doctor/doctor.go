@@ -40,6 +40,10 @@ type Host struct {
 	EngineError error
 	// Kernel is nil unless the engine's kernel is the one under this process.
 	Kernel *Kernel
+	// Unused are the node images in the engine that no container uses, and that this program would not use either;
+	// UnusedError says why they are not known.
+	Unused      []cluster.Image
+	UnusedError error
 }
 
 // Kernel is what /proc and the like say of the engine's host.
@@ -82,6 +86,7 @@ var Checks = []Check{
 	{"disk", false, checkDisk},
 	{"memory", false, checkMemory},
 	{"processors", false, checkCPUs},
+	{"node images", false, checkImages},
 }
 
 // Examine runs every check.

@@ -1,6 +1,9 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	sysctlInstances = "fs.inotify.max_user_instances"
@@ -121,4 +124,25 @@ func checkCPUs(h Host) Finding {
 		}
 	}
 	return ok("%d", h.Engine.CPUs)
+}
+
+func checkImages(h Host) Finding {
+	switch {
+	case h.Engine == nil:
+		return skip(noEngine)
+	case h.UnusedError != nil:
+		return skip(h.UnusedError.Error())
+	case len(h.Unused) == 0:
+		return ok("none is unused")
+	}
+	var names []string
+	var size int64
+	for _, i := range h.Unused {
+		names, size = append(names, i.Tags...), size+i.Size
+	}
+	// Images of versions that are near share their lower layer, and what both have is in the sum twice.
+	return Finding{
+		Level: Warn, Message: fmt.Sprintf("%d of other versions of skiff are not used, and take up to %.1f GB", len(h.Unused), float64(size)/1e9),
+		Fix: fmt.Sprintf("Run 'docker image rm %s'.", strings.Join(names, " ")),
+	}
 }

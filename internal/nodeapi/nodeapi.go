@@ -47,6 +47,9 @@ type Config struct {
 	Ephemeral bool `json:"ephemeral,omitempty"`
 }
 
+// ImageRepository is what the names of node images begin with; the tag is the beginning of the image's ID.
+const ImageRepository = "skiff-node"
+
 // Labels of Docker objects. Together with the node's own files they are Skiff's only database.
 const (
 	// LabelCluster holds the cluster's name, on containers, networks and volumes.

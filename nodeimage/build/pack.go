@@ -36,7 +36,7 @@ func (b *builder) pack(trees ...*imagetar.Tree) error {
 		return err
 	}
 	description := imagefile.Description{
-		Ref:          "skiff-node:" + image.ID[:idLength],
+		Ref:          nodeapi.ImageRepository + ":" + image.ID[:idLength],
 		Architecture: b.arch,
 		Labels:       labels,
 	}

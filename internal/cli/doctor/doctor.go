@@ -22,8 +22,9 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check whether this host can run clusters",
-		Long: `Check Docker, the kernel, limits, disk and memory, and say what to do about each finding. Ends with exit code 1
-if something keeps clusters from running, or with 5 if Docker cannot be used; warnings do not count.`,
+		Long: `Check Docker, the kernel, limits, disk, memory and unused node images, and say what to do about each finding.
+Ends with exit code 1 if something keeps clusters from running, or with 5 if Docker cannot be used; warnings do not
+count.`,
 		Example: `  skiff doctor
   skiff doctor --output json`,
 		Args: kit.Args(0, 0, ""),
@@ -32,7 +33,11 @@ if something keeps clusters from running, or with 5 if Docker cannot be used; wa
 }
 
 func run(ctx context.Context, o *Options) error {
-	host := doctor.Observe(ctx, o.Engine)
+	carried := ""
+	if image, err := o.Image(); err == nil { // a program without one has nothing to keep
+		carried = image.Ref()
+	}
+	host := doctor.Observe(ctx, o.Engine, carried)
 	findings := doctor.Examine(host)
 	if err := ctx.Err(); err != nil {
 		return err
