@@ -81,7 +81,9 @@ func TestFindings(t *testing.T) {
 		{"tiny memory", func(h *Host) { h.Engine.MemoryBytes = 256e6 }, "memory", Fail, "more memory", false},
 		{"small memory", func(h *Host) { h.Engine.MemoryBytes = 1e9 }, "memory", Warn, "more memory", false},
 		{"memory in use", func(h *Host) { h.Kernel.MemoryAvailable = 1e8 }, "memory", Warn, "skiff list", false},
-		{"old images", func(h *Host) { h.Unused = []cluster.Image{{Tags: []string{"skiff-node:1"}}, {Tags: []string{"skiff-node:2"}}} }, "node images", Warn, "'docker image rm skiff-node:1 skiff-node:2'", false},
+		{"old images", func(h *Host) {
+			h.Unused = []cluster.Image{{Tags: []string{"skiff-node:1"}}, {Tags: []string{"skiff-node:2"}}}
+		}, "node images", Warn, "'docker image rm skiff-node:1 skiff-node:2'", false},
 		{"images that cannot be listed", func(h *Host) { h.UnusedError = errors.New("EOF") }, "node images", Skipped, "", false},
 		{"one processor", func(h *Host) { h.Engine.CPUs = 1 }, "processors", Warn, "two", false},
 	} {
