@@ -189,7 +189,8 @@ func newNodeImage(ref string) (*nodeImage, error) {
 func (i *nodeImage) Ref() string { return nodeImageRef }
 
 func (i *nodeImage) Labels() map[string]string {
-	return map[string]string{nodeapi.LabelContract: nodeapi.ContractVersion, nodeapi.LabelKubernetes: "v1.37.2", nodeapi.LabelVersion: "v0.1.0"}
+	return map[string]string{nodeapi.LabelContract: nodeapi.ContractVersion, nodeapi.LabelKubernetes: "v1.37.2", nodeapi.LabelVersion: "v0.1.0",
+		nodeapi.LabelVersions: `{"coredns":"v1.15.0","etcd":"v3.7.3","libmnl0":"1.0.4-3","runc":"v1.5.1"}`}
 }
 
 func (i *nodeImage) Size() int64          { return int64(len(i.archive)) }
