@@ -14,7 +14,6 @@ import (
 	_ "github.com/coredns/coredns/plugin/forward"
 	clusterdns "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
-	"k8s.io/klog/v2"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -67,7 +66,7 @@ func DNS(n *Node) supervise.Component {
 			if err := <-published; err != nil {
 				return err
 			}
-			klog.InfoS("Cluster DNS answers", "addresses", n.IPs, "port", nodeapi.ClusterDNSPort, "service", n.DNSServiceIPs)
+			Logger(NameDNS).Info("Cluster DNS answers", "addresses", n.IPs, "port", nodeapi.ClusterDNSPort, "service", n.DNSServiceIPs)
 			close(ready)
 			if err := serveDNSMetrics(ctx, n); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("show CoreDNS's metrics: %w", err)
