@@ -47,6 +47,7 @@ func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) superv
 					return err
 				}
 			}
+			Logger(NameEtcd).Info("The datastore takes requests", "dir", cfg.Dir, "fsync", !cfg.NoSync)
 			close(ready)
 			select {
 			case <-ctx.Done():
