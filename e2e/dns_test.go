@@ -36,3 +36,18 @@ func TestExternalNames(t *testing.T) {
 	c.CreatePod(pod)
 	c.Ended(pod.Name, corev1.PodFailed)
 }
+
+func TestDNSMetrics(t *testing.T) {
+	c := Shared(t, "Cluster DNS shows what it counts on the port where it is everywhere, and nothing that others count")
+	out := c.RunPod("metrics", "get", "http://kube-dns.kube-system.svc.cluster.local:9153/metrics")
+	for _, name := range []string{"coredns_dns_requests_total{", "coredns_cache_entries{", "coredns_plugin_enabled{"} {
+		if !strings.Contains(out, "\n"+name) {
+			t.Errorf("%s is not shown", name)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "#") && (!strings.HasPrefix(line, "coredns_") || strings.Contains(line, "rest_client")) {
+			t.Errorf("shows %s", line)
+		}
+	}
+}

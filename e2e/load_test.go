@@ -57,6 +57,7 @@ func TestLoad(t *testing.T) {
 		{[]string{"load", "no-such-image:1"}, 3, "no-such-image:1"},
 		{[]string{"load", "--archive", file + ".missing"}, 3, "image.tar.missing"},
 		{[]string{"load", "--archive", os.DevNull}, 2, "archive"},
+		{[]string{"load", "--archive", run.skiff}, 2, "docker save -o FILE IMAGE"},
 		{[]string{"load"}, 2, "--help"},
 	} {
 		if r := c.TrySkiff(bad.args...); r.Code != bad.code || !strings.Contains(r.Stderr, bad.says) {

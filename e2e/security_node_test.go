@@ -110,7 +110,7 @@ func TestPrivateKeys(t *testing.T) {
 
 // nodePorts are the TCP ports that a node opens to its network: the resolver of the host's names, the API, cluster
 // DNS and its metrics, the kubelet, and kube-proxy's health.
-var nodePorts = []string{"53", "6443", "10053", "10250", "10256"}
+var nodePorts = []string{"53", "6443", "9153", "10053", "10250", "10256"}
 
 func TestNodePorts(t *testing.T) {
 	c := Shared(t, "etcd and all that is not meant for others cannot be reached from outside the node")

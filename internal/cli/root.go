@@ -52,6 +52,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	_ = root.RegisterFlagCompletionFunc("cluster", func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 		return deps.CompleteClusters(cmd, nil, word)
 	})
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(kit.Outputs, cobra.ShellCompDirectiveNoFileComp))
 
 	groups := []struct {
 		title    string

@@ -36,6 +36,7 @@ import (
 //	engine kill NAME     kill a container
 //	engine broken        let nodes that are started from now on fail
 //	engine image REF     put an image into it
+//	engine save REF FILE an archive with an image of that name that the engine has not
 //	noimage              let skiff carry no node image
 //	validjson [-lines] FILE   check that a file is JSON, or that each of its lines is
 func TestScripts(t *testing.T) {
@@ -75,7 +76,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 func newWorld() (*world, error) {
 	w := &world{engine: dockertest.New()}
 	fakenode.Install(w.engine)
-	image, err := newNodeImage()
+	image, err := newNodeImage(nodeImageRef)
 	w.image = image
 	return w, err
 }
@@ -147,6 +148,10 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 		})
 	case "image":
 		w.engine.AddImage(cluster.Image{Tags: []string{args[1]}, Labels: new(nodeImage).Labels()})
+	case "save":
+		archive, err := newNodeImage(args[1])
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), archive.archive, 0o600))
 	default:
 		ts.Fatalf("engine: unknown command %s", args[0])
 	}
@@ -169,14 +174,14 @@ type nodeImage struct{ archive []byte }
 
 const nodeImageRef = "skiff-node:0123456789ab"
 
-func newNodeImage() (cluster.NodeImage, error) {
+func newNodeImage(ref string) (*nodeImage, error) {
 	i := &nodeImage{}
 	image, err := imagetar.New(imagetar.Config{Architecture: "amd64", Labels: i.Labels()})
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
-	_, err = image.WriteArchive(&b, nodeImageRef)
+	_, err = image.WriteArchive(&b, ref)
 	i.archive = b.Bytes()
 	return i, err
 }
@@ -184,7 +189,8 @@ func newNodeImage() (cluster.NodeImage, error) {
 func (i *nodeImage) Ref() string { return nodeImageRef }
 
 func (i *nodeImage) Labels() map[string]string {
-	return map[string]string{nodeapi.LabelContract: nodeapi.ContractVersion, nodeapi.LabelKubernetes: "v1.37.2", nodeapi.LabelVersion: "v0.1.0"}
+	return map[string]string{nodeapi.LabelContract: nodeapi.ContractVersion, nodeapi.LabelKubernetes: "v1.37.2", nodeapi.LabelVersion: "v0.1.0",
+		nodeapi.LabelVersions: `{"coredns":"v1.15.0","etcd":"v3.7.3","libmnl0":"1.0.4-3","runc":"v1.5.1"}`}
 }
 
 func (i *nodeImage) Size() int64          { return int64(len(i.archive)) }

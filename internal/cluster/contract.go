@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -210,8 +211,9 @@ func (c *creation) notReady(ctx context.Context, w *watch) error {
 		details = append(details, w.node+": has not said anything yet")
 		details = append(details, c.output(ctx, w.node)...)
 	}
+	details = append(details, lastWords(w.components)...)
 	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready after %s", c.plan.Cluster, c.opts.Wait),
-		Details: append(details, lastWords(w.components)...), Hint: c.howToLook()}
+		Details: details, Hint: c.whatToDo(details)}
 }
 
 // nodeFailed is the error of a node that has ended, or says that it cannot go on.
@@ -223,16 +225,29 @@ func (c *creation) nodeFailed(ctx context.Context, w *watch, cause error) error 
 		details = c.output(ctx, w.node)
 	}
 	return &fault.Error{Code: fault.NodeFailed, Summary: fmt.Sprintf("node %s failed while it started", w.node), Cause: cause,
-		Details: details, Hint: c.howToLook()}
+		Details: details, Hint: c.whatToDo(append(details, cause.Error()))}
+}
+
+// whatToDo says what to do about what a node said before it failed, and how to find out more.
+func (c *creation) whatToDo(said []string) string {
+	for _, line := range said {
+		// The kernel says this of files and of inotify instances alike. Docker lets a node have very many files, but the
+		// instances are few on most hosts, and all nodes and root's own programs share them.
+		if strings.Contains(line, "too many open files") {
+			return "The host's inotify instances (fs.inotify.max_user_instances) are probably used up.\n" +
+				"Raise the limit with 'sudo sysctl -w fs.inotify.max_user_instances=512' on Docker's host, or delete clusters ('skiff list').\n" + c.howToLook()
+		}
+	}
+	return c.howToLook()
 }
 
 // howToLook says how to find out more.
 func (c *creation) howToLook() string {
 	name := c.plan.Cluster
 	if c.opts.Retain {
-		return fmt.Sprintf("Collect all logs with 'skiff --cluster %s bundle'; then remove what is left with 'skiff delete %s'.", name, name)
+		return fmt.Sprintf("Collect all logs with 'skiff bundle %s'; then remove what is left with 'skiff delete %s'.", name, name)
 	}
-	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff --cluster %s bundle'.", name, name)
+	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff bundle %s'.", name, name)
 }
 
 // lastLines is how much of a log is shown with an error.

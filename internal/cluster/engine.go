@@ -115,7 +115,8 @@ type EngineInfo struct {
 type Container struct {
 	ID      string
 	Name    string
-	Image   string
+	Image   string // as it was named when the container was made, or its ID
+	ImageID string
 	Labels  map[string]string
 	State   string // created, running, paused, restarting, exited, dead
 	Created time.Time

@@ -193,6 +193,10 @@ func TestRetain(t *testing.T) {
 	if told := w.events.states(); slices.Contains(told, "rollback started") {
 		t.Errorf("told %q", told)
 	}
+	// What is in the way of the next one is told in sentences that stand for themselves.
+	_, err = w.Create(t.Context(), spec("demo"), cluster.CreateOptions{})
+	wantFault(t, err, fault.Exists, "a cluster demo exists already (incomplete)", "Another skiff may be working on it. If none is,",
+		"\nTo remove it, with all that is in it, run 'skiff delete demo'.")
 }
 
 // TestNodeDoesNotBecomeReady looks at every way in which a start can go wrong.
@@ -224,6 +228,16 @@ func TestNodeDoesNotBecomeReady(t *testing.T) {
 			name: "a component failed before it ended", code: fault.NodeFailed, words: []string{"etcd is failed: exit status 7", "disk is on fire"},
 			run: func(p *dockertest.Process) int {
 				p.Emit(nodeapi.Event{Kind: nodeapi.EventComponent, Component: &etcd})
+				return 1
+			},
+		},
+		{
+			name: "the host's inotify instances are used up", code: fault.NodeFailed,
+			words: []string{"inotify_init: too many open files", "sudo sysctl -w fs.inotify.max_user_instances=512", "--retain"},
+			run: func(p *dockertest.Process) int {
+				kubelet := nodeapi.ComponentStatus{Name: "kubelet", State: nodeapi.StateGivenUp, LastError: "start cAdvisor: inotify_init: too many open files"}
+				p.Emit(nodeapi.Event{Kind: nodeapi.EventComponent, Component: &kubelet})
+				<-p.Stopping()
 				return 1
 			},
 		},

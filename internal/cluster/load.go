@@ -71,9 +71,10 @@ func (s *Service) Load(ctx context.Context, cluster string, nodes, images []stri
 	if len(refs) == 0 {
 		return nil
 	}
-	return s.stream(ctx, strings.Join(refs, ", "), size, lacking, func(ctx context.Context) (io.ReadCloser, error) {
+	_, err = s.stream(ctx, transfer{subject: strings.Join(refs, ", "), size: size, open: func(ctx context.Context) (io.ReadCloser, error) {
 		return s.Engine.SaveImages(ctx, refs)
-	})
+	}}, lacking)
+	return err
 }
 
 // wanted finds an image in the engine, and the names that it goes by there and in a node.
@@ -151,23 +152,66 @@ func (s *Service) missing(ctx context.Context, nodes []Node, wanted []wantedImag
 	return images, lacking, nil
 }
 
-// LoadArchive loads an archive, as `docker save` or an OCI tool writes it, into nodes. size is that of the archive,
-// 0 if unknown.
-func (s *Service) LoadArchive(ctx context.Context, cluster string, nodes []string, archive io.Reader, size int64) error {
+// LoadArchive loads an archive, as `docker save` or an OCI tool writes it, into nodes, and returns the names of the
+// images that were in it. size is that of the archive, 0 if unknown. What can be seen of a file is looked at before
+// anything is sent, and the rest on the way.
+func (s *Service) LoadArchive(ctx context.Context, cluster string, nodes []string, archive io.Reader, size int64) ([]string, error) {
 	c, err := s.Get(ctx, cluster)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	targets, err := c.running(nodes)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.stream(ctx, "archive", size, targets, func(context.Context) (io.ReadCloser, error) { return decompressed(archive) })
+	if err := checkFile(archive); err != nil {
+		return nil, err
+	}
+	return s.stream(ctx, transfer{subject: "archive", size: size, check: checkArchive, open: func(context.Context) (io.ReadCloser, error) {
+		return decompressed(archive)
+	}}, targets)
 }
 
-// stream sends one archive to all nodes at the same time; the slowest sets the pace.
-func (s *Service) stream(ctx context.Context, subject string, size int64, nodes []Node, open func(context.Context) (io.ReadCloser, error)) (err error) {
-	base := event.Event{ID: "load/" + subject, Kind: event.KindLoad, Subject: subject}
+// checkFile looks through an archive that is a file and not compressed, and goes back to its beginning. Others are
+// looked at no further than to see if they are compressed.
+func checkFile(archive io.Reader) error {
+	f, ok := archive.(io.ReadSeeker)
+	if !ok {
+		return nil
+	}
+	if _, err := f.Seek(0, io.SeekCurrent); err != nil {
+		return nil // a pipe
+	}
+	compressed, err := isCompressed(f)
+	if err != nil {
+		return badArchive("the archive cannot be read", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if compressed {
+		return nil // to see its end is to decompress all of it, which the transfer does anyway
+	}
+	if err := checkArchive(f); err != nil {
+		return err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
+}
+
+// transfer is one archive that is sent to nodes.
+type transfer struct {
+	subject string
+	size    int64 // 0: unknown
+	open    func(context.Context) (io.ReadCloser, error)
+	// check, if not nil, reads along and can refuse the archive.
+	check func(io.Reader) error
+}
+
+// stream sends one archive to all nodes at the same time; the slowest sets the pace. It returns the names of the
+// images that they found in it.
+func (s *Service) stream(ctx context.Context, t transfer, nodes []Node) (names []string, err error) {
+	base := event.Event{ID: "load/" + t.subject, Kind: event.KindLoad, Subject: t.subject}
 	tell := func(state event.State, err error) {
 		e := base
 		e.State, e.Err = state, err
@@ -178,21 +222,29 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 		if err = canceled(ctx, "the loading of images", err); err != nil {
 			tell(event.Failed, err)
 		} else {
+			base.Subject = strings.Join(names, ", ") // an archive's are known only now
 			tell(event.Done, nil)
 		}
 	}()
 	group, groupCtx := errgroup.WithContext(ctx)
-	archive, err := open(groupCtx)
+	archive, err := t.open(groupCtx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var pipes []*io.PipeWriter
-	sinks := []io.Writer{s.progress(base, size)}
-	for _, n := range nodes {
+	var sinks []io.Writer
+	end := func(err error) error { return err }
+	if t.check != nil {
+		i := newInspector(t.check)
+		sinks, end = append(sinks, i), i.end // before the nodes, so that they see nothing of what is refused
+	}
+	sinks = append(sinks, s.progress(base, t.size))
+	imported := make([][]string, len(nodes))
+	for i, n := range nodes {
 		r, w := io.Pipe()
 		pipes, sinks = append(pipes, w), append(sinks, w)
-		group.Go(func() error {
-			err := s.importInto(groupCtx, n.Name, r)
+		group.Go(func() (err error) {
+			imported[i], err = s.importInto(groupCtx, n.Name, r)
 			// What is still being sent has nobody to go to.
 			_ = r.CloseWithError(orEnded(err))
 			return err
@@ -203,6 +255,7 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 	var sendErr error // before sent is closed, and that before a node can see the end of its stream
 	go func() {
 		_, err := io.Copy(io.MultiWriter(sinks...), archive)
+		err = end(err)
 		// Once a node has failed, that the rest cannot be sent is no news.
 		over := groupCtx.Err() != nil || errors.Is(err, errNodeEnded)
 		if err = errors.Join(err, archive.Close()); !over {
@@ -223,11 +276,16 @@ func (s *Service) stream(ctx context.Context, subject string, size int64, nodes 
 	select {
 	case <-sent:
 		if sendErr != nil && ctx.Err() == nil {
-			return sendErr // what the nodes say of half an archive does not help
+			return nil, sendErr // what the nodes say of half an archive does not help
 		}
 	default:
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	names = slices.Concat(imported...)
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // errNodeEnded stops the sending to a node whose import is over.
@@ -240,25 +298,29 @@ func orEnded(err error) error {
 	return fmt.Errorf("%w: %w", errNodeEnded, err)
 }
 
-// importInto lets a node import an archive.
-func (s *Service) importInto(ctx context.Context, node string, archive io.Reader) error {
+// importInto lets a node import an archive, and returns the names of the images that were in it, as people write them.
+func (s *Service) importInto(ctx context.Context, node string, archive io.Reader) ([]string, error) {
 	var out, errs bytes.Buffer
 	code, err := s.Engine.Exec(ctx, node, ExecSpec{Cmd: []string{nodeapi.NodeBinary, "load"}, Stdin: archive, Stdout: &out, Stderr: &errs})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if code != 0 {
-		return commandFailed(node, "load", code, errs.String())
+		return nil, commandFailed(node, "load", code, errs.String())
 	}
 	var imported struct {
 		Images []string `json:"images"`
 	}
 	if err := json.Unmarshal(out.Bytes(), &imported); err != nil {
-		return fmt.Errorf("what %s says of the import: %w", node, err)
+		return nil, fmt.Errorf("what %s says of the import: %w", node, err)
 	}
 	if len(imported.Images) == 0 {
-		return &fault.Error{Code: fault.Invalid, Summary: "the archive holds no image with a name",
-			Hint: "Make it with 'docker save NAME:TAG -o FILE'."}
+		return nil, badArchive("the archive holds no image with a name", nil)
 	}
-	return nil
+	for i, name := range imported.Images {
+		if named, err := reference.ParseNormalizedNamed(name); err == nil {
+			imported.Images[i] = reference.FamiliarString(named)
+		}
+	}
+	return imported.Images, nil
 }

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -172,58 +173,113 @@ func TestLoadIsCancelled(t *testing.T) {
 	r, writer := io.Pipe() // an archive that never ends
 	defer writer.Close()
 	go func() {
-		_, _ = writer.Write(bytes.Repeat([]byte("x"), 1000))
+		_, _ = writer.Write(imageArchive(t, "app:dev", "amd64", nil)[:2000])
 		cancel()
 	}()
-	wantFault(t, w.LoadArchive(ctx, "demo", nil, r, 0), fault.Canceled)
+	_, err := w.LoadArchive(ctx, "demo", nil, r, 0)
+	wantFault(t, err, fault.Canceled)
 }
 
-func TestLoadArchive(t *testing.T) {
-	archive := imageArchive(t, "app:dev", "amd64", nil)
-	var zipped, zstdd bytes.Buffer
-	g := gzip.NewWriter(&zipped)
-	z, err := zstd.NewWriter(&zstdd)
+// sources are the ways in which an archive may come: as a file, which can be looked through before, and as a stream.
+var sources = map[string]func([]byte) io.Reader{
+	"file":   func(content []byte) io.Reader { return bytes.NewReader(content) },
+	"stream": func(content []byte) io.Reader { return io.MultiReader(bytes.NewReader(content)) },
+}
+
+func compressed(t *testing.T, content []byte) (zipped, zstdd []byte) {
+	t.Helper()
+	var g, z bytes.Buffer
+	zw, err := zstd.NewWriter(&z)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range []io.WriteCloser{g, z} {
-		if _, err := w.Write(archive); err != nil {
+	for _, w := range []io.WriteCloser{gzip.NewWriter(&g), zw} {
+		if _, err := w.Write(content); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, content := range map[string][]byte{"tar": archive, "gzip": zipped.Bytes(), "zstd": zstdd.Bytes()} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.mustCreate(t, "demo")
-			if err := w.LoadArchive(t.Context(), "demo", nil, bytes.NewReader(content), int64(len(content))); err != nil {
-				t.Fatal(describe(err))
-			}
-			if has := w.nodeHas(t); !strings.Contains(has, "/library/app:dev\"") {
-				t.Errorf("the node has %s", has)
-			}
-		})
+	return g.Bytes(), z.Bytes()
+}
+
+func TestLoadArchive(t *testing.T) {
+	archive := imageArchive(t, "app:dev", "amd64", nil)
+	zipped, zstdd := compressed(t, archive)
+	for name, content := range map[string][]byte{"tar": archive, "gzip": zipped, "zstd": zstdd} {
+		for source, open := range sources {
+			t.Run(name+"/"+source, func(t *testing.T) {
+				w := newWorld(t)
+				w.mustCreate(t, "demo")
+				images, err := w.LoadArchive(t.Context(), "demo", nil, open(content), int64(len(content)))
+				if err != nil {
+					t.Fatal(describe(err))
+				}
+				if !slices.Equal(images, []string{"app:dev"}) {
+					t.Errorf("loaded %q", images)
+				}
+				if last := w.events.events[len(w.events.events)-1]; last.State != event.Done || last.Subject != "app:dev" {
+					t.Errorf("told %+v", last)
+				}
+				if has := w.nodeHas(t); !strings.Contains(has, "/library/app:dev\"") {
+					t.Errorf("the node has %s", has)
+				}
+			})
+		}
 	}
-	for name, content := range map[string][]byte{
-		"empty": nil, "no archive": []byte("hello, this is a letter"), "cut gzip": zipped.Bytes()[:100],
-		"cut zstd": zstdd.Bytes()[:zstdd.Len()/2], "no name": imageArchive(t, "", "amd64", nil),
+}
+
+// TestLoadRefusesArchive: what is wrong is the archive, not the node that would complain of it, and of a file nothing
+// is sent.
+func TestLoadRefusesArchive(t *testing.T) {
+	archive := imageArchive(t, "app:dev", "amd64", nil)
+	zipped, zstdd := compressed(t, archive)
+	letter := []byte("hello, this is a letter")
+	zippedLetter, _ := compressed(t, letter)
+	var other bytes.Buffer
+	tw := tar.NewWriter(&other)
+	if err := errors.Join(tw.WriteHeader(&tar.Header{Name: "letter.txt", Mode: 0o644}), tw.Close()); err != nil {
+		t.Fatal(err)
+	}
+	manifest := bytes.Index(archive, []byte("manifest.json\x00"))
+	layer := bytes.Index(archive, []byte("layer.tar\x00"))
+	for _, tc := range []struct {
+		name     string
+		content  []byte
+		says     string
+		unsealed bool // can only be seen on the way
+	}{
+		{name: "empty", says: "the archive is empty"},
+		{name: "letter", content: letter, says: "no archive of images"},
+		{name: "long letter", content: bytes.Repeat(letter, 100), says: "no archive of images"},
+		{name: "zipped letter", content: zippedLetter, says: "no archive of images", unsealed: true},
+		{name: "other tar", content: other.Bytes(), says: "no archive of images: neither manifest.json nor"},
+		{name: "cut in the first file", content: archive[:600], says: "not complete"},
+		{name: "cut in a layer", content: archive[:layer+3000], says: "not complete"},
+		{name: "cut in a header", content: archive[:layer+100], says: "not complete"},
+		{name: "cut between files", content: archive[:manifest], says: "neither manifest.json"},
+		{name: "without its first file", content: archive[layer:], says: "not complete: config.json"},
+		{name: "damaged", content: append(slices.Clone(archive[:layer]), bytes.Repeat(letter, 100)...), says: "damaged"},
+		{name: "no name", content: imageArchive(t, "", "amd64", nil), says: "has a name"},
+		{name: "cut gzip", content: zipped[:100], says: "not complete", unsealed: true},
+		{name: "cut zstd", content: zstdd[:len(zstdd)/2], says: "not complete", unsealed: true},
+		{name: "damaged gzip", content: append(slices.Clone(zipped[:len(zipped)-8]), "checksum"...), says: "cannot be read", unsealed: true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.mustCreate(t, "demo")
-			err := w.LoadArchive(t.Context(), "demo", nil, bytes.NewReader(content), 0)
-			if err == nil {
-				t.Error("no error")
-			}
-			// What is wrong is the archive, not the node that complains of it.
-			if strings.HasPrefix(name, "cut") && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("error %v", err)
-			}
-			if told := w.events.states(); told[len(told)-1] != "load/archive failed" {
-				t.Errorf("told %q", told)
-			}
-		})
+		for source, open := range sources {
+			t.Run(tc.name+"/"+source, func(t *testing.T) {
+				w := newWorld(t)
+				w.mustCreate(t, "demo")
+				execs := w.engine.Count("Exec")
+				_, err := w.LoadArchive(t.Context(), "demo", nil, open(tc.content), 0)
+				wantFault(t, err, fault.Invalid, tc.says, "'docker save -o FILE ")
+				if sent := w.engine.Count("Exec") > execs; sent && source == "file" && !tc.unsealed {
+					t.Error("a node was asked to take it")
+				}
+				if has := w.nodeHas(t); strings.Contains(has, "app:dev") {
+					t.Errorf("the node has %s", has)
+				}
+			})
+		}
 	}
 }

@@ -153,14 +153,14 @@ func exists(c *Cluster) error {
 	var hint string
 	switch c.State {
 	case StateRunning:
-		hint = fmt.Sprintf("Use it: 'skiff kubeconfig merge %s'.", c.Name)
+		hint = fmt.Sprintf("To use it, run 'skiff kubeconfig merge %s'.", c.Name)
 	case StateIncomplete:
-		hint = "Another skiff may be working on it."
+		hint = "Another skiff may be working on it. If none is, its creation was interrupted."
 	default:
 		hint = c.wake()
 	}
 	return &fault.Error{Code: fault.Exists, Summary: fmt.Sprintf("a cluster %s exists already (%s)", c.Name, c.State),
-		Hint: fmt.Sprintf("%s\nOr remove it, with all that is in it: 'skiff delete %s'.", hint, c.Name)}
+		Hint: fmt.Sprintf("%s\nTo remove it, with all that is in it, run 'skiff delete %s'.", hint, c.Name)}
 }
 
 // checkImage refuses an image that is no node image, speaks another contract, or is for another machine.

@@ -13,8 +13,9 @@ import (
 // What a one-node cluster needs, with the workloads of a first day.
 const (
 	minAPI          = "1.41" // Docker 20.10
-	minInstances    = 128    // the kernel's default; a node takes about 20
-	spareInstances  = 32     // left to be taken by one more node
+	minInstances    = 128    // the kernel's default
+	nodeInstances   = 25     // what a node takes, about
+	spareInstances  = 30     // left to be taken by one more node
 	goodInstances   = 512
 	minWatches      = 8192
 	goodWatches     = 65536
@@ -35,9 +36,18 @@ func ok(format string, args ...any) Finding {
 func skip(why string) Finding { return Finding{Level: Skipped, Message: why} }
 
 const (
-	noEngine  = "Docker cannot be asked"
+	noEngine  = "not checked, because Docker cannot be used"
 	elsewhere = "the engine runs on another kernel than this program"
 )
+
+// unseen says why nothing is known of the kernel that nodes would run on. Without an engine that is not even known to
+// be this one: limits of a host that no node will ever run on are no finding.
+func unseen(h Host) Finding {
+	if h.Engine == nil {
+		return skip(noEngine)
+	}
+	return skip(elsewhere)
+}
 
 func checkEngine(h Host) Finding {
 	if h.Engine == nil {

@@ -29,6 +29,8 @@ type Finding struct {
 	Message string `json:"message"`
 	// Fix is what to do about it, in the form of [fault.Error]'s Hint.
 	Fix string `json:"fix,omitempty"`
+	// atCreate is true for a warning that is worth a word before the next cluster is made: it may well fail.
+	atCreate bool
 }
 
 // Host is what the checks look at.
@@ -38,6 +40,10 @@ type Host struct {
 	EngineError error
 	// Kernel is nil unless the engine's kernel is the one under this process.
 	Kernel *Kernel
+	// Unused are the node images in the engine that no container uses, and that this program would not use either;
+	// UnusedError says why they are not known.
+	Unused      []cluster.Image
+	UnusedError error
 }
 
 // Kernel is what /proc and the like say of the engine's host.
@@ -46,7 +52,7 @@ type Kernel struct {
 	Features map[string]bool
 	// Sysctls by dotted name; a missing one is not in it.
 	Sysctls map[string]int64
-	// InotifyInstances is how many inotify instances the processes that can be seen have open.
+	// InotifyInstances is how many inotify instances the user has open that nodes run as; -1 if that cannot be seen.
 	InotifyInstances int64
 	// OpenFiles is this process's hard limit of open files.
 	OpenFiles int64
@@ -80,6 +86,7 @@ var Checks = []Check{
 	{"disk", false, checkDisk},
 	{"memory", false, checkMemory},
 	{"processors", false, checkCPUs},
+	{"node images", false, checkImages},
 }
 
 // Examine runs every check.
@@ -103,32 +110,37 @@ func Failed(findings []Finding) bool {
 	return false
 }
 
-// Preflight runs the checks that are cheap and would make every create fail, and returns the first failure as
-// an error.
-func Preflight(ctx context.Context, engine cluster.Inspector) error {
+// Preflight runs the checks that are cheap and would make every create fail. It returns the first failure as an
+// error, and what may make the next create fail as warnings.
+func Preflight(ctx context.Context, engine cluster.Inspector) (warnings []Finding, err error) {
 	info, err := engine.Info(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	h := Host{Engine: &info}
 	if isThisKernel(info) {
-		h.Kernel = &Kernel{Sysctls: readSysctls()}
+		h.Kernel = &Kernel{Sysctls: readSysctls(), InotifyInstances: countInotify(info)}
 	}
 	return preflight(h)
 }
 
-func preflight(h Host) error {
+func preflight(h Host) (warnings []Finding, err error) {
 	for _, c := range Checks {
 		if !c.Preflight {
 			continue
 		}
-		if f := c.Run(h); f.Level == Fail {
-			return &fault.Error{
+		f := c.Run(h)
+		f.Check = c.Name
+		switch {
+		case f.Level == Fail:
+			return nil, &fault.Error{
 				Code:    fault.Invalid,
-				Summary: "this host cannot run a cluster: " + f.Message,
+				Summary: fmt.Sprintf("this host cannot run a cluster: %s: %s", f.Check, f.Message),
 				Hint:    fmt.Sprintf("%s\nRun 'skiff doctor' for all that was found.", f.Fix),
 			}
+		case f.atCreate:
+			warnings = append(warnings, f)
 		}
 	}
-	return nil
+	return warnings, nil
 }

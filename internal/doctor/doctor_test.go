@@ -31,8 +31,8 @@ func TestHealthy(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if err := preflight(healthy()); err != nil {
-		t.Error(err)
+	if warnings, err := preflight(healthy()); err != nil || warnings != nil {
+		t.Error(warnings, err)
 	}
 }
 
@@ -68,6 +68,7 @@ func TestFindings(t *testing.T) {
 		{"no nf_tables", func(h *Host) { delete(h.Kernel.Features, "nf_tables") }, "kernel", Warn, "modprobe -a nf_tables", false},
 		{"few instances", func(h *Host) { h.Kernel.Sysctls[sysctlInstances] = 128 }, "inotify instances", Warn, "sysctl -w fs.inotify.max_user_instances=512", false},
 		{"instances used up", func(h *Host) { h.Kernel.InotifyInstances = 1000 }, "inotify instances", Warn, "sysctl -w", false},
+		{"instances of others are hidden", func(h *Host) { h.Kernel.InotifyInstances = -1 }, "inotify instances", OK, "", false},
 		{"no instances", func(h *Host) { h.Kernel.Sysctls[sysctlInstances] = 16 }, "inotify instances", Fail, "sysctl -w", true},
 		{"unreadable sysctl", func(h *Host) { delete(h.Kernel.Sysctls, sysctlInstances) }, "inotify instances", Skipped, "", false},
 		{"few watches", func(h *Host) { h.Kernel.Sysctls[sysctlWatches] = 4096 }, "inotify watches", Warn, "max_user_watches=524288", false},
@@ -80,6 +81,10 @@ func TestFindings(t *testing.T) {
 		{"tiny memory", func(h *Host) { h.Engine.MemoryBytes = 256e6 }, "memory", Fail, "more memory", false},
 		{"small memory", func(h *Host) { h.Engine.MemoryBytes = 1e9 }, "memory", Warn, "more memory", false},
 		{"memory in use", func(h *Host) { h.Kernel.MemoryAvailable = 1e8 }, "memory", Warn, "skiff list", false},
+		{"old images", func(h *Host) {
+			h.Unused = []cluster.Image{{Tags: []string{"skiff-node:1"}}, {Tags: []string{"skiff-node:2"}}}
+		}, "node images", Warn, "'docker image rm skiff-node:1 skiff-node:2'", false},
+		{"images that cannot be listed", func(h *Host) { h.UnusedError = errors.New("EOF") }, "node images", Skipped, "", false},
 		{"one processor", func(h *Host) { h.Engine.CPUs = 1 }, "processors", Warn, "two", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,10 +107,41 @@ func TestFindings(t *testing.T) {
 					t.Errorf("%s: no advice", f.Check)
 				}
 			}
-			if stopped := preflight(h) != nil; stopped != tc.stops {
-				t.Errorf("create is refused: %v, want %v", stopped, tc.stops)
+			if _, err := preflight(h); (err != nil) != tc.stops {
+				t.Errorf("create is refused: %v, want %v", err, tc.stops)
 			}
 		})
+	}
+}
+
+// TestPreflightWarns: create speaks of what the next node may lack, and not of what is merely less than good.
+func TestPreflightWarns(t *testing.T) {
+	h := healthy()
+	h.Kernel.Sysctls[sysctlInstances], h.Kernel.InotifyInstances = 128, 98
+	if warnings, err := preflight(h); err != nil || warnings != nil {
+		t.Errorf("30 are left: %+v, %v", warnings, err)
+	}
+	h.Kernel.InotifyInstances++
+	warnings, err := preflight(h)
+	if err != nil || len(warnings) != 1 {
+		t.Fatalf("29 are left: %+v, %v", warnings, err)
+	}
+	if w := warnings[0]; w.Check != "inotify instances" || !strings.Contains(w.Message, "128 per user, 99 in use") ||
+		!strings.Contains(w.Fix, "sudo sysctl -w fs.inotify.max_user_instances=512") {
+		t.Errorf("%+v", w)
+	}
+}
+
+// TestNoEngine: nothing is said of a kernel when nobody knows which one nodes would run on.
+func TestNoEngine(t *testing.T) {
+	for _, f := range Examine(Host{EngineError: errors.New("EOF")}) {
+		want := Finding{Check: f.Check, Level: Skipped, Message: noEngine}
+		if f.Check == "docker" {
+			want = Finding{Check: f.Check, Level: Fail, Message: "EOF", Fix: "Start Docker, then run 'skiff doctor' again."}
+		}
+		if f != want {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 

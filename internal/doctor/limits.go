@@ -1,6 +1,9 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 const (
 	sysctlInstances = "fs.inotify.max_user_instances"
@@ -14,27 +17,32 @@ func raise(name string, value int64) string {
 
 func checkInotifyInstances(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	limit, known := h.Kernel.Sysctls[sysctlInstances]
 	if !known {
 		return skip(sysctlInstances + " cannot be read")
 	}
 	used := h.Kernel.InotifyInstances
+	message := fmt.Sprintf("%d per user", limit)
+	if used >= 0 {
+		message += fmt.Sprintf(", %d in use", used)
+	}
 	switch {
 	case limit < minInstances/2:
-		return Finding{Level: Fail, Message: fmt.Sprintf("at most %d per user, shared by all nodes", limit), Fix: raise(sysctlInstances, goodInstances)}
-	case limit-used < spareInstances:
-		return Finding{Level: Warn, Message: fmt.Sprintf("%d of %d are in use", used, limit), Fix: raise(sysctlInstances, goodInstances)}
+		return Finding{Level: Fail, Message: message + ", shared by all nodes", Fix: raise(sysctlInstances, goodInstances)}
+	case used >= 0 && limit-used < spareInstances:
+		return Finding{Level: Warn, Message: fmt.Sprintf("%s, and a node takes about %d", message, nodeInstances),
+			Fix: raise(sysctlInstances, max(goodInstances, 2*limit)), atCreate: true}
 	case limit < goodInstances:
-		return Finding{Level: Warn, Message: fmt.Sprintf("%d per user: enough for a few nodes", limit), Fix: raise(sysctlInstances, goodInstances)}
+		return Finding{Level: Warn, Message: message + ": enough for a few nodes", Fix: raise(sysctlInstances, goodInstances)}
 	}
-	return ok("%d per user", limit)
+	return ok("%s", message)
 }
 
 func checkInotifyWatches(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	limit, known := h.Kernel.Sysctls[sysctlWatches]
 	switch {
@@ -50,7 +58,7 @@ func checkInotifyWatches(h Host) Finding {
 
 func checkFiles(h Host) Finding {
 	if h.Kernel == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	if total, known := h.Kernel.Sysctls["fs.file-max"]; known && total < goodFiles {
 		return Finding{Level: Warn, Message: fmt.Sprintf("%d in the whole system", total), Fix: raise("fs.file-max", goodFiles*16)}
@@ -66,7 +74,7 @@ func checkFiles(h Host) Finding {
 
 func checkDisk(h Host) Finding {
 	if h.Kernel == nil || h.Engine == nil {
-		return skip(elsewhere)
+		return unseen(h)
 	}
 	free, total := h.Kernel.DiskFree, h.Kernel.DiskTotal
 	if total == 0 {
@@ -116,4 +124,25 @@ func checkCPUs(h Host) Finding {
 		}
 	}
 	return ok("%d", h.Engine.CPUs)
+}
+
+func checkImages(h Host) Finding {
+	switch {
+	case h.Engine == nil:
+		return skip(noEngine)
+	case h.UnusedError != nil:
+		return skip(h.UnusedError.Error())
+	case len(h.Unused) == 0:
+		return ok("none is unused")
+	}
+	var names []string
+	var size int64
+	for _, i := range h.Unused {
+		names, size = append(names, i.Tags...), size+i.Size
+	}
+	// Images of versions that are near share their lower layer, and what both have is in the sum twice.
+	return Finding{
+		Level: Warn, Message: fmt.Sprintf("%d of other versions of skiff are not used, and take up to %.1f GB", len(h.Unused), float64(size)/1e9),
+		Fix: fmt.Sprintf("Run 'docker image rm %s'.", strings.Join(names, " ")),
+	}
 }

@@ -24,7 +24,7 @@ func isThisKernel(info cluster.EngineInfo) bool {
 }
 
 func readKernel(info cluster.EngineInfo) *Kernel {
-	k := &Kernel{Features: readFeatures(info.KernelVersion), Sysctls: readSysctls(), InotifyInstances: countInotify()}
+	k := &Kernel{Features: readFeatures(info.KernelVersion), Sysctls: readSysctls(), InotifyInstances: countInotify(info)}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		k.OpenFiles = int64(min(limit.Max, 1<<62))
@@ -128,14 +128,44 @@ func memAvailable(r io.Reader) int64 {
 	return 0
 }
 
-// countInotify counts the inotify instances of the processes that this user may look at.
-func countInotify() int64 {
-	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+// countInotify counts the inotify instances of the user that nodes run as: the limit is per user, and to the kernel
+// that is root unless Docker is rootless. -1 means that this process may not look.
+func countInotify(info cluster.EngineInfo) int64 {
+	self, owner := os.Geteuid(), 0
+	if info.Rootless {
+		owner = self
+	}
+	if self != 0 && self != owner {
+		return -1
+	}
+	return inotifyOf("/proc", uint32(owner)) //nolint:gosec // a user's ID is an uint32 to the kernel
+}
+
+func inotifyOf(proc string, owner uint32) int64 {
+	processes, err := os.ReadDir(proc)
+	if err != nil {
+		return -1
+	}
 	var n int64
-	for _, l := range links {
-		if target, err := os.Readlink(l); err == nil && target == "anon_inode:inotify" {
-			n++
+	for _, p := range processes {
+		dir := filepath.Join(proc, p.Name(), "fd")
+		if _, err := strconv.Atoi(p.Name()); err != nil || !isOwner(filepath.Dir(dir), owner) {
+			continue
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, f := range files {
+			if target, err := os.Readlink(filepath.Join(dir, f.Name())); err == nil && target == "anon_inode:inotify" {
+				n++
+			}
 		}
 	}
 	return n
+}
+
+func isOwner(path string, owner uint32) bool {
+	var s unix.Stat_t
+	return unix.Stat(path, &s) == nil && s.Uid == owner
 }

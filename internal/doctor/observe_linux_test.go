@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,6 +35,27 @@ func TestParseConfig(t *testing.T) {
 func TestMemAvailable(t *testing.T) {
 	if got := memAvailable(strings.NewReader("MemTotal: 5 kB\nMemAvailable:   2048 kB\n")); got != 2<<20 {
 		t.Errorf("%d", got)
+	}
+}
+
+// TestInotifyOf counts the instances of one user and of nobody else.
+func TestInotifyOf(t *testing.T) {
+	self := uint32(os.Geteuid()) //nolint:gosec // a user's ID is an uint32 to the kernel
+	proc := t.TempDir()
+	files := filepath.Join(proc, "42", "fd")
+	if err := os.MkdirAll(files, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"3": "anon_inode:inotify", "4": "anon_inode:[eventpoll]", "5": "anon_inode:inotify"} {
+		if err := os.Symlink(target, filepath.Join(files, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := inotifyOf(proc, self); got != 2 {
+		t.Errorf("%d instances, want 2", got)
+	}
+	if got := inotifyOf(proc, self+1); got != 0 {
+		t.Errorf("%d instances of another user", got)
 	}
 }
 

@@ -10,3 +10,5 @@ func isThisKernel(cluster.EngineInfo) bool { return false }
 func readKernel(cluster.EngineInfo) *Kernel { return nil }
 
 func readSysctls() map[string]int64 { return nil }
+
+func countInotify(cluster.EngineInfo) int64 { return -1 }

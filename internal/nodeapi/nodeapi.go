@@ -98,6 +98,9 @@ type Registry struct {
 	SkipVerify bool `json:"skipVerify,omitempty"`
 }
 
+// ImageRepository is what the names of node images begin with; the tag is the beginning of the image's ID.
+const ImageRepository = "skiff-node"
+
 // Labels of Docker objects. Together with the node's own files they are Skiff's only database.
 const (
 	// LabelCluster holds the cluster's name, on containers, networks and volumes.
@@ -115,6 +118,9 @@ const (
 	// LabelContract holds [ContractVersion], on the image: the command line refuses a node image that
 	// speaks another.
 	LabelContract = "dev.skiff.node-contract"
+	// LabelVersions holds the versions of everything in the image as JSON, as [VersionsPath] does: name to version. It
+	// can be read without a container.
+	LabelVersions = "dev.skiff.versions"
 	// LabelEphemeral is "true" on containers whose datastore does not fsync.
 	LabelEphemeral = "dev.skiff.ephemeral"
 	// LabelCreation is the same random value on all objects of one run of `skiff create`, so that it never

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -20,10 +21,15 @@ func (b *builder) pack(trees ...*imagetar.Tree) error {
 			return err
 		}
 	}
+	versions, err := json.Marshal(b.versions)
+	if err != nil {
+		return err
+	}
 	labels := map[string]string{
 		nodeapi.LabelKubernetes: b.kubernetes.Version,
 		nodeapi.LabelVersion:    b.version,
 		nodeapi.LabelContract:   nodeapi.ContractVersion,
+		nodeapi.LabelVersions:   string(versions),
 	}
 	image, err := imagetar.New(imagetar.Config{
 		Architecture: b.arch,
@@ -36,7 +42,7 @@ func (b *builder) pack(trees ...*imagetar.Tree) error {
 		return err
 	}
 	description := imagefile.Description{
-		Ref:          "skiff-node:" + image.ID[:idLength],
+		Ref:          nodeapi.ImageRepository + ":" + image.ID[:idLength],
 		Architecture: b.arch,
 		Labels:       labels,
 	}

@@ -70,6 +70,12 @@ func plugin(name string) program {
 	}
 }
 
+// hosted are the modules that skiff-kubernetes runs beside Kubernetes' own, by the names of their components.
+var hosted = map[string]string{
+	"coredns": "github.com/coredns/coredns",
+	"etcd":    "go.etcd.io/etcd/server/v3",
+}
+
 // compileUpstream compiles the programs that depend on nothing of ours. The Go command is only asked if something
 // that they are made of changed, so that a build with nothing to do takes no time.
 func (b *builder) compileUpstream(ctx context.Context, c compiler) error {
@@ -141,6 +147,13 @@ func (b *builder) compileOurs(ctx context.Context) error {
 	}
 	b.versions["skiff"] = b.version
 	b.versions["kubernetes"] = b.kubernetes.Version
+	for name, path := range hosted {
+		m, err := buildflags.Lookup(ctx, path)
+		if err != nil {
+			return err
+		}
+		b.versions[name] = m.Version
+	}
 	return nil
 }
 

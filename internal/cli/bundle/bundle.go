@@ -18,6 +18,7 @@ import (
 // Options of the command.
 type Options struct {
 	*kit.Deps
+	Name string
 	File string
 }
 
@@ -25,16 +26,22 @@ type Options struct {
 func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{Deps: deps}
 	cmd := &cobra.Command{
-		Use:   "bundle",
+		Use:   "bundle [NAME]",
 		Short: "Collect all that helps to find out what is wrong with a cluster",
 		Long: `Write one archive with the log of every component, the status of every node, the cluster's objects, and what
 Docker knows of its containers. The private keys of the cluster and the values of Secrets are not in it; what pods
 and ConfigMaps hold is: read it through before you show it to others.`,
 		Example: `  skiff bundle
-  skiff --cluster demo bundle --file demo.tar.gz
+  skiff bundle demo --file demo.tar.gz
   skiff bundle --file - | tar tz`,
-		Args: kit.Args(0, 0, ""),
-		RunE: kit.Command(o, run, runF),
+		Args:              kit.Args(0, 1, ""),
+		ValidArgsFunction: deps.CompleteClusters,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
+				return err
+			}
+			return kit.Command(o, run, runF)(cmd, args)
+		},
 	}
 	cmd.Flags().StringVarP(&o.File, "file", "f", "", "`file` to write, - for standard output (default: skiff-NAME-TIME.tar.gz)")
 	return cmd
@@ -54,15 +61,15 @@ func run(ctx context.Context, o *Options) (err error) {
 		return err
 	}
 	if o.File == "-" {
-		return service.Bundle(ctx, o.Flags.Cluster, o.Out)
+		return service.Bundle(ctx, o.Name, o.Out)
 	}
-	if _, err := service.Get(ctx, o.Flags.Cluster); err != nil {
+	if _, err := service.Get(ctx, o.Name); err != nil {
 		return err // before a file is made
 	}
 	if o.File == "" {
-		o.File = fmt.Sprintf("skiff-%s-%s.tar.gz", o.Flags.Cluster, time.Now().Format("20060102-150405"))
+		o.File = fmt.Sprintf("skiff-%s-%s.tar.gz", o.Name, time.Now().Format("20060102-150405"))
 	}
-	size, err := write(o.File, func(w io.Writer) error { return service.Bundle(ctx, o.Flags.Cluster, w) })
+	size, err := write(o.File, func(w io.Writer) error { return service.Bundle(ctx, o.Name, w) })
 	if err != nil {
 		return err
 	}

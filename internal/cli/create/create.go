@@ -79,8 +79,12 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	if err := doctor.Preflight(ctx, service.Engine); err != nil {
+	warnings, err := doctor.Preflight(ctx, service.Engine)
+	if err != nil {
 		return err
+	}
+	for _, w := range warnings {
+		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
 	}
 	created, err := service.Create(ctx, o.Spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
 	if err != nil {

@@ -4,6 +4,7 @@ package delete
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -76,15 +77,17 @@ func run(ctx context.Context, o *Options) error {
 	var errs []error // one cluster that resists must not save the others
 	for _, name := range names {
 		clusterErr, contextErr := deleteOne(ctx, o, service, name, renderer)
-		missing := o.IgnoreNotFound && fault.CodeOf(clusterErr) == fault.NotFound
-		if missing {
+		switch {
+		case clusterErr == nil:
+			deleted = append(deleted, name)
+			if contextErr != nil {
+				contextErr = contextLeft(o, name, contextErr)
+			}
+		case o.IgnoreNotFound && fault.CodeOf(clusterErr) == fault.NotFound:
 			clusterErr = nil
 		}
-		switch err := joined(clusterErr, contextErr); {
-		case err != nil:
+		if err := joined(clusterErr, contextErr); err != nil {
 			errs = append(errs, err)
-		case !missing:
-			deleted = append(deleted, name)
 		}
 		if ctx.Err() != nil {
 			break
@@ -112,6 +115,18 @@ func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name s
 		return clusterErr, nil
 	}
 	return clusterErr, o.Kubeconfig.Remove(name, sink)
+}
+
+// contextLeft says that only the last step failed, and how to make up for it; the exit code is that of the
+// kubeconfig's fault.
+func contextLeft(o *Options, name string, err error) error {
+	hint := fmt.Sprintf("Run '%s'.", o.Kubeconfig.RemoveCommand(name))
+	var f *fault.Error
+	if errors.As(err, &f) && f.Hint != "" {
+		hint = fmt.Sprintf("%s\nThen run '%s'.", f.Hint, o.Kubeconfig.RemoveCommand(name))
+	}
+	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
+		Summary: fmt.Sprintf("cluster %s is deleted, but its context %s is still in the kubeconfig", name, o.Kubeconfig.ContextOf(name))}
 }
 
 // joined joins errors, and leaves one that is alone as it is.

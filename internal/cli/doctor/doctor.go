@@ -10,6 +10,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/doctor"
+	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
 // Options of the command.
@@ -21,8 +22,9 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check whether this host can run clusters",
-		Long: `Check Docker, the kernel, limits, disk and memory, and say what to do about each finding. Ends with exit code 1
-if something keeps clusters from running; warnings do not count.`,
+		Long: `Check Docker, the kernel, limits, disk, memory and unused node images, and say what to do about each finding.
+Ends with exit code 1 if something keeps clusters from running, or with 5 if Docker cannot be used; warnings do not
+count.`,
 		Example: `  skiff doctor
   skiff doctor --output json`,
 		Args: kit.Args(0, 0, ""),
@@ -31,7 +33,12 @@ if something keeps clusters from running; warnings do not count.`,
 }
 
 func run(ctx context.Context, o *Options) error {
-	findings := doctor.Examine(doctor.Observe(ctx, o.Engine))
+	carried := ""
+	if image, err := o.Image(); err == nil { // a program without one has nothing to keep
+		carried = image.Ref()
+	}
+	host := doctor.Observe(ctx, o.Engine, carried)
+	findings := doctor.Examine(host)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -42,10 +49,20 @@ func run(ctx context.Context, o *Options) error {
 	} else if _, err := fmt.Fprint(o.Out, text(findings)); err != nil {
 		return err
 	}
+	if host.EngineError != nil {
+		return withoutEngine(host.EngineError)
+	}
 	if doctor.Failed(findings) {
 		return kit.Exit{Code: 1}
 	}
 	return nil
+}
+
+// withoutEngine ends the command with the code that every other command has for the same failure. The finding has told
+// why, and what to do about it.
+func withoutEngine(err error) error {
+	return &fault.Error{Code: fault.CodeOf(err), Summary: "Docker cannot be used, and without it this host cannot be checked",
+		Hint: "Do what it says beside FAIL, then run 'skiff doctor' again."}
 }
 
 func text(findings []doctor.Finding) string {

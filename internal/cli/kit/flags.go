@@ -25,6 +25,12 @@ const (
 	OutputJSON Output = "json"
 )
 
+// Outputs are the forms that every command knows, as shells offer them.
+var Outputs = []cobra.Completion{
+	cobra.CompletionWithDesc(string(OutputText), "for people"),
+	cobra.CompletionWithDesc(string(OutputJSON), "for programs"),
+}
+
 // Set implements pflag.Value.
 func (o *Output) Set(s string) error {
 	if s != string(OutputText) && s != string(OutputJSON) {

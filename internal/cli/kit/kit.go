@@ -84,6 +84,16 @@ func (d *Deps) Say(format string, args ...any) {
 	}
 }
 
+// Warn tells of what may go wrong, and what to do about it: two lines, or one of JSON if a program reads along.
+func (d *Deps) Warn(message, hint string) {
+	if d.JSON() {
+		// A reader that went away is no reason to stop.
+		_ = json.NewEncoder(d.Err).Encode(map[string]map[string]string{"warning": {"message": message, "hint": hint}})
+		return
+	}
+	d.Say("Warning: %s\n  %s", message, hint)
+}
+
 // PrintJSON writes v to the data stream.
 func (d *Deps) PrintJSON(v any) error {
 	enc := json.NewEncoder(d.Out)

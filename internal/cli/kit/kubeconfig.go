@@ -78,6 +78,15 @@ func (k *Kubeconfig) Remove(cluster string, sink event.Sink) error {
 	return k.end(name, event.Undone, changed, err, sink)
 }
 
+// RemoveCommand is the command that removes a cluster's context from the same files.
+func (k *Kubeconfig) RemoveCommand(cluster string) string {
+	command := "skiff kubeconfig remove " + cluster
+	if k.path != "" {
+		command += " --kubeconfig " + k.path
+	}
+	return command
+}
+
 // end tells of the end of a step: what was done, or that there was nothing to do, or why it failed.
 func (k *Kubeconfig) end(name string, done event.State, changed bool, err error, sink event.Sink) error {
 	e := event.Event{ID: "kubeconfig", Kind: event.KindKubeconfig, State: done, Subject: name, Err: err}

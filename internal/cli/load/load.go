@@ -30,7 +30,8 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 		Use:   "load IMAGE...",
 		Short: "Load images from Docker, or from an archive, into a cluster",
 		Long: `Load images of the host's Docker into the nodes of a cluster, so that pods find them without a registry.
-Nothing is written to disk on the way, and an image that a node has already is skipped.
+Nothing is written to disk on the way, and an image that a node has already is skipped. An archive may be compressed
+with gzip or zstd; all images in it are loaded, and named when it is done.
 
 A pod whose image has the tag 'latest' still asks a registry, unless it says imagePullPolicy: IfNotPresent.`,
 		Example: `  skiff load my-app:dev
@@ -70,8 +71,9 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	loaded := o.Images
 	if archive != nil {
-		err = service.LoadArchive(ctx, o.Flags.Cluster, o.Nodes, archive, size)
+		loaded, err = service.LoadArchive(ctx, o.Flags.Cluster, o.Nodes, archive, size)
 	} else {
 		err = service.Load(ctx, o.Flags.Cluster, o.Nodes, o.Images)
 	}
@@ -80,7 +82,7 @@ func run(ctx context.Context, o *Options) error {
 	}
 	renderer.Close()
 	if o.JSON() {
-		return o.PrintJSON(map[string]any{"cluster": o.Flags.Cluster, "images": append([]string{}, o.Images...), "archive": o.Archive})
+		return o.PrintJSON(map[string]any{"cluster": o.Flags.Cluster, "images": loaded, "archive": o.Archive})
 	}
 	return nil
 }
@@ -104,10 +106,16 @@ func open(o *Options) (io.ReadCloser, int64, error) {
 		}
 		return nil, 0, &fault.Error{
 			Code: code, Summary: fmt.Sprintf("cannot read the archive %s", o.Archive), Cause: err,
-			Hint: fmt.Sprintf("Make one with 'docker save IMAGE -o %s'.", o.Archive),
+			Hint: fmt.Sprintf("Make one with 'docker save -o %s IMAGE'.", o.Archive),
 		}
 	}
 	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return nil, 0, errors.Join(f.Close(), &fault.Error{
+			Code: fault.Invalid, Summary: fmt.Sprintf("%s is a directory, not an archive", o.Archive),
+			Hint: "Make an archive with 'docker save -o FILE IMAGE', or of an OCI layout with 'tar -cf FILE -C DIRECTORY .'.",
+		})
+	}
 	if err != nil || !info.Mode().IsRegular() {
 		return f, 0, nil // a pipe has no size
 	}

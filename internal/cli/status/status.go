@@ -109,7 +109,7 @@ func hint(s *cluster.Status) string {
 			return fmt.Sprintf("Run 'docker unpause %s' to wake the node.", n.Name)
 		}
 	}
-	return fmt.Sprintf("Run 'skiff --cluster %s bundle' to collect all logs, or 'skiff delete %s' and create it again.", s.Name, s.Name)
+	return fmt.Sprintf("Run 'skiff bundle %s' to collect all logs, or 'skiff delete %s' and create it again.", s.Name, s.Name)
 }
 
 // print writes the status for people.

@@ -43,7 +43,11 @@ func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Contai
 	var list []cluster.Container
 	for _, c := range sortedValues(e.containers) {
 		if hasLabel(c.spec.Labels, label) {
-			list = append(list, c.describe())
+			d := c.describe()
+			if i := e.findImage(c.spec.Image); i != nil {
+				d.ImageID = i.ID
+			}
+			list = append(list, d)
 		}
 	}
 	e.mu.Unlock()

@@ -54,6 +54,9 @@ func (s *suite) testLifecycle(t *testing.T) {
 	if c.ID != id || c.Image != s.image || c.State != "created" || !maps.Equal(c.Labels, s.labels) {
 		t.Errorf("%+v", c)
 	}
+	if image, err := s.Image(t.Context(), s.image); err != nil || c.ImageID != image.ID {
+		t.Errorf("of image %s, want %s, %v", c.ImageID, image.ID, err)
+	}
 	if age := c.Created.Sub(began); age < -time.Minute || age > time.Minute {
 		t.Errorf("created at %s, now it is %s", c.Created, began)
 	}

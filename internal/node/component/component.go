@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -36,6 +37,14 @@ const (
 	NameBalancer          = "balancer"
 	NameRegistration      = "registration"
 )
+
+// Speakers are the components that we say something for, with [Logger]: they are not upstream's, or upstream is silent
+// while all is well.
+var Speakers = []string{NameEtcd, NameDNS, NamePodNetwork, NamePodRoutes, NameRegistration}
+
+// Logger logs for one of the [Speakers]. Its line names the component, because the functions on the stack do not: the
+// compiler is free to move them into their callers.
+func Logger(name string) klog.Logger { return klog.LoggerWithName(klog.Background(), name) }
 
 // Node is what the components need to know of the node they run on.
 type Node struct {

@@ -14,8 +14,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/forward"
 	clusterdns "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/klog/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -31,11 +30,15 @@ func init() {
 	caddy.Quiet = true
 	dnsserver.Quiet = true
 	for i, name := range dnsserver.Directives {
-		if name == "kubernetes" {
+		switch name {
+		case "kubernetes":
 			dnsserver.Directives[i] = dnsDirective
+		case "prometheus":
+			dnsserver.Directives[i] = dnsMetricsDirective
 		}
 	}
 	plugin.Register(dnsDirective, setupClusterDNS)
+	plugin.Register(dnsMetricsDirective, setupDNSMetrics)
 }
 
 // DNS serves cluster DNS on the node's address, and next to it, on port 53, what the container's own
@@ -64,27 +67,27 @@ func DNS(n *Node) supervise.Component {
 			if err := <-published; err != nil {
 				return err
 			}
+			Logger(NameDNS).Info("Cluster DNS answers", "addresses", n.IPs, "port", nodeapi.ClusterDNSPort, "service", n.DNSServiceIPs)
 			close(ready)
-			if !n.HighlyAvailable() {
-				<-ctx.Done()
-				return nil
-			}
-			nodes := &dnsNodes{client: client}
-			return followNodes(ctx, client, func(list []*corev1.Node) error {
-				if err := nodes.sync(ctx, list); err != nil {
-					klog.FromContext(ctx).Error(err, "endpoints of kube-dns") // the next change of a node is another attempt
+			group, ctx := errgroup.WithContext(ctx)
+			group.Go(func() error {
+				if err := serveDNSMetrics(ctx, n); err != nil && ctx.Err() == nil {
+					return fmt.Errorf("show CoreDNS's metrics: %w", err)
 				}
 				return nil
-			}, make(chan struct{}))
+			})
+			if n.HighlyAvailable() {
+				group.Go(func() error { return followDNSNodes(ctx, client) })
+			}
+			return group.Wait()
 		}),
 		Ready:   awaitClosed(ready, "CoreDNS to read Services, and for the kube-dns Service"),
 		Restart: once,
 	}
 }
 
-// Corefile is CoreDNS's configuration: upstream's defaults for a cluster, with our own plugin in place of
-// "kubernetes", and without "prometheus", which would show the metrics of all components of this process, the API
-// server's and etcd's included, to whoever reaches the port.
+// Corefile is CoreDNS's configuration: upstream's defaults for a cluster, with our own plugins in place of
+// "kubernetes" and "prometheus", which take the whole process for theirs.
 func Corefile(n *Node) string {
 	var addresses []string
 	for _, ip := range n.IPs {
@@ -100,6 +103,7 @@ func Corefile(n *Node) string {
 		fallthrough in-addr.arpa ip6.arpa
 		ttl 30
 	}
+	%[7]s
 	forward . /etc/resolv.conf {
 		max_concurrent 1000
 	}
@@ -116,7 +120,7 @@ func Corefile(n *Node) string {
 	cache 30
 }
 `, nodeapi.ClusterDNSPort, bind, dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"),
-		nodeapi.HostDNSPort)
+		nodeapi.HostDNSPort, dnsMetricsDirective)
 }
 
 // setupClusterDNS is CoreDNS's kubernetes plugin without its side effect: upstream's set-up replaces klog's

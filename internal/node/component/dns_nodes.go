@@ -21,6 +21,17 @@ type dnsNodes struct {
 	last   map[string]bool
 }
 
+// followDNSNodes keeps the endpoints of kube-dns as their nodes are, until ctx ends.
+func followDNSNodes(ctx context.Context, client kubernetes.Interface) error {
+	d := &dnsNodes{client: client}
+	return followNodes(ctx, client, func(nodes []*corev1.Node) error {
+		if err := d.sync(ctx, nodes); err != nil {
+			Logger(NameDNS).Error(err, "Endpoints of kube-dns are not as their nodes are") // the next change is another attempt
+		}
+		return nil
+	}, make(chan struct{}))
+}
+
 // sync makes each endpoint of kube-dns as ready as its node, and removes those of nodes that do not exist any more.
 func (d *dnsNodes) sync(ctx context.Context, nodes []*corev1.Node) error {
 	ready := map[string]bool{}

@@ -65,6 +65,7 @@ func dnsService(n *Node) *corev1.Service {
 			Labels: map[string]string{
 				"k8s-app": dnsServiceName, "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS",
 			},
+			Annotations: map[string]string{"prometheus.io/port": fmt.Sprint(dnsMetricsPort), "prometheus.io/scrape": "true"},
 		},
 		Spec: corev1.ServiceSpec{
 			Type: corev1.ServiceTypeClusterIP, ClusterIP: ips[0], ClusterIPs: ips,
@@ -72,6 +73,7 @@ func dnsService(n *Node) *corev1.Service {
 			Ports: []corev1.ServicePort{
 				port("dns", corev1.ProtocolUDP, 53, nodeapi.ClusterDNSPort),
 				port("dns-tcp", corev1.ProtocolTCP, 53, nodeapi.ClusterDNSPort),
+				port("metrics", corev1.ProtocolTCP, dnsMetricsPort, dnsMetricsPort),
 			},
 		},
 	}
@@ -113,6 +115,7 @@ func dnsEndpointSlices(n *Node) []*discoveryv1.EndpointSlice {
 			Ports: []discoveryv1.EndpointPort{
 				port("dns", corev1.ProtocolUDP, nodeapi.ClusterDNSPort),
 				port("dns-tcp", corev1.ProtocolTCP, nodeapi.ClusterDNSPort),
+				port("metrics", corev1.ProtocolTCP, dnsMetricsPort),
 			},
 		})
 	}

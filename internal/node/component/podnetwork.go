@@ -27,6 +27,7 @@ func PodNetwork(n *Node) supervise.Component {
 			if err := writeCNIConfig(nodeapi.CNIConfigDir, n.NodePodCIDRs, n.MTU); err != nil {
 				return err
 			}
+			Logger(NamePodNetwork).Info("Pods have a network", "podCIDRs", n.NodePodCIDRs, "mtu", n.MTU)
 			close(ready)
 			<-ctx.Done()
 			return nil

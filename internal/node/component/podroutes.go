@@ -35,7 +35,7 @@ func PodRoutes(n *Node, api string) supervise.Component {
 			if err != nil {
 				return err
 			}
-			r := &podRoutes{node: n, kernel: kernelRoutes{}, logger: klog.FromContext(ctx)}
+			r := &podRoutes{node: n, kernel: kernelRoutes{}, logger: Logger(NamePodRoutes)}
 			return followNodes(ctx, client, r.sync, ready)
 		}),
 		Ready:   awaitClosed(ready, "the list of nodes"),

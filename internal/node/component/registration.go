@@ -33,6 +33,7 @@ func Registration(n *Node, api string) supervise.Component {
 			if err != nil {
 				return fmt.Errorf("register node %s: %w", n.Node, err)
 			}
+			Logger(NameRegistration).Info("Registered the node", "node", n.Node, "addresses", n.IPs, "podCIDRs", n.NodePodCIDRs)
 			close(ready)
 			<-ctx.Done()
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +23,7 @@ import (
 func host(ctx context.Context, node *component.Node, events *reporter) error {
 	logs := newLogRouter(nodeapi.LogDir)
 	klog.SetLoggerWithOptions(logs.Logger(), klog.ContextualLogger(true))
+	log.SetOutput(logs.Standard())
 	components, err := role.Components(node, logs)
 	if err != nil {
 		return err

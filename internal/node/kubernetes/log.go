@@ -2,7 +2,9 @@ package kubernetes
 
 import (
 	"io"
+	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,8 +20,9 @@ import (
 // processLog is where lines go of which nobody knows the component.
 const processLog = "kubernetes"
 
-// logRouter sorts the log lines of this process by component. All upstream code logs through the one klog,
-// so the component is found on the stack of the caller: the first package that belongs to one.
+// logRouter sorts the log lines of this process by component. All upstream code logs through the one klog, or through
+// the standard library's one logger, so the component is found on the stack of the caller: the first package that
+// belongs to one. What we say ourselves on behalf of a component names it ([component.Logger]).
 type logRouter struct {
 	dir string
 	// rings returns a component's ring of last lines, nil if there is none. It is set when there are components.
@@ -69,6 +72,20 @@ func (r *logRouter) sink(name string) logr.LogSink {
 		r.sinks[name] = sink
 	}
 	return sink
+}
+
+// Standard is where the standard library's logger is to write, which CoreDNS uses. Lines of which nobody knows the
+// component stay on the error stream, whose reader is PID 1.
+func (r *logRouter) Standard() io.Writer { return standardLog{r} }
+
+type standardLog struct{ router *logRouter }
+
+func (s standardLog) Write(p []byte) (int, error) {
+	name := callingComponent()
+	if name == processLog {
+		return os.Stderr.Write(p)
+	}
+	return s.router.Writer(name).Write(p)
 }
 
 // tee writes to a file and, if there is one, to a ring.
@@ -128,11 +145,17 @@ func (s *routedSink) WithCallDepth(depth int) logr.LogSink {
 
 // target is the sink of the component that logs, with this sink's names, values and call depth.
 func (s *routedSink) target() logr.LogSink {
-	sink := s.router.sink(callingComponent())
+	names := s.names
+	var sink logr.LogSink
+	if len(names) > 0 && slices.Contains(component.Speakers, names[0]) {
+		sink, names = s.router.sink(names[0]), names[1:]
+	} else {
+		sink = s.router.sink(callingComponent())
+	}
 	if c, ok := sink.(logr.CallDepthLogSink); ok {
 		sink = c.WithCallDepth(s.depth + 1) // this sink is one frame
 	}
-	for _, name := range s.names {
+	for _, name := range names {
 		sink = sink.WithName(name)
 	}
 	if len(s.values) > 0 {
@@ -160,6 +183,7 @@ var packageOwners = []struct{ prefix, component string }{
 	{"k8s.io/kubernetes/pkg/kubelet", component.NameKubelet},
 	{"k8s.io/kubernetes/pkg/volume", component.NameKubelet},
 	{"github.com/google/cadvisor", component.NameKubelet},
+	{"k8s.io/kubernetes/third_party/forked/cadvisor", component.NameKubelet},
 	{"k8s.io/cri-client", component.NameKubelet},
 	{"k8s.io/kubernetes/cmd/kube-proxy", component.NameKubeProxy},
 	{"k8s.io/kubernetes/pkg/proxy", component.NameKubeProxy},

@@ -2,18 +2,23 @@ package kubernetes
 
 import (
 	"errors"
+	"log"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	corednslog "github.com/coredns/coredns/plugin/pkg/log"
 	"k8s.io/klog/v2"
+
+	"github.com/skiff-cluster/skiff/internal/node/component"
 )
 
 // TestLogRouter logs as upstream code does, directly and through klog, and reads the file.
 func TestLogRouter(t *testing.T) {
 	dir := t.TempDir()
-	logger := newLogRouter(dir).Logger()
+	router := newLogRouter(dir)
+	logger := router.Logger()
 	logger.Info("directly", "key", "value")
 	logger.WithName("part").WithValues("more", 1).Error(errors.New("broken"), "with names and values")
 	helper := func() { logger.WithCallDepth(1).Info("from a helper") }
@@ -22,6 +27,23 @@ func TestLogRouter(t *testing.T) {
 	t.Cleanup(klog.ClearLogger)
 	klog.InfoS("through klog")
 	logger.V(1).Info("too detailed")
+
+	// CoreDNS logs through the standard library's logger. What is nobody's is not for a component's file.
+	log.SetOutput(router.Standard())
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	corednslog.NewWithPlugin("errors").Error("no answer")
+	log.Print("of a test")
+	dns, err := os.ReadFile(filepath.Join(dir, component.NameDNS+".log"))
+	if err != nil || !strings.HasSuffix(string(dns), "[ERROR] plugin/errors: no answer\n") || strings.Count(string(dns), "\n") != 1 {
+		t.Errorf("CoreDNS's log: %q, %v", dns, err)
+	}
+
+	// What names its component goes there, whoever says it.
+	component.Logger(component.NameRegistration).Info("registered")
+	registration, err := os.ReadFile(filepath.Join(dir, component.NameRegistration+".log"))
+	if err != nil || !strings.HasSuffix(string(registration), `"registered"`+"\n") {
+		t.Errorf("registration's log: %q, %v", registration, err)
+	}
 
 	data, err := os.ReadFile(filepath.Join(dir, processLog+".log")) // a test belongs to no component
 	if err != nil {
