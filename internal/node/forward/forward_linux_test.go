@@ -472,8 +472,11 @@ func TestNames(t *testing.T) {
 		}
 		return func(context.Context) ([]netip.Addr, error) { return list, nil }
 	}
+	timing := fast
+	timing.Idle = time.Hour // until it is asked again
 	f := serve(t, Config{
-		Check: fakeHealthy, // so that only clients dial
+		Timing: timing,
+		Check:  fakeHealthy, // so that only clients dial
 		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			if host != "server" {
 				t.Errorf("asked for %q", host)
@@ -502,9 +505,6 @@ func TestNames(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	f.Forwarder.mu.Lock()
-	f.config.Idle = time.Hour
-	f.Forwarder.mu.Unlock()
 	for range 10 {
 		connect(t, f.address).hear("one")
 	}
