@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -160,6 +161,7 @@ func nobody(t testing.TB, address string) {
 	conn, err := net.Dial("tcp", address)
 	if err == nil {
 		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if !errors.Is(err, syscall.ECONNRESET) {
@@ -313,11 +315,13 @@ func TestSilence(t *testing.T) {
 			timing.Check, timing.Dial = 100*time.Millisecond, 100*time.Millisecond
 			f := serve(t, Config{Check: check, Timing: timing}, Target{"a", a.address()})
 			f.await(t, "a", StateHealthy)
-			client := newClient()
-			if _, err := get(client, f.address); err != nil {
-				t.Fatal(err)
+			c := connect(t, f.address)
+			for accepted := 0; accepted < 2; { // that of the check, and the client's
+				a.mu.Lock()
+				accepted = a.accepted
+				a.mu.Unlock()
+				runtime.Gosched()
 			}
-			before := a.requests.Load()
 			tc.quiet(t, a)
 			f.await(t, "a", StateDown)
 			for failures := 0; failures < 4; { // more than it takes
@@ -327,13 +331,43 @@ func TestSilence(t *testing.T) {
 				runtime.Gosched()
 			}
 			tc.loud(t, a)
-			if _, err := get(client, f.address); err != nil || a.requests.Load() != before+1 {
-				t.Errorf("the connection did not survive: %v", err)
+			// Plain HTTP gets a plain answer, over the connection from before.
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+				t.Fatal(err)
 			}
-			if n := f.Health()[0].Connections; n != 1 {
-				t.Errorf("%d connections, want the one that was there before", n)
-			}
+			c.hear("HTTP/1.0 400 ")
 		})
+	}
+}
+
+// dialingCheck is a check whose dial is not answered.
+type dialingCheck struct{ t *target }
+
+func (c dialingCheck) Check(context.Context) error {
+	c.t.dialed(os.ErrDeadlineExceeded)
+	return os.ErrDeadlineExceeded
+}
+
+func (dialingCheck) Close() {}
+
+// TestSilenceIsConfirmed has a dial that is not answered put a healthy target down, but not end its connections: that
+// takes a second check.
+func TestSilenceIsConfirmed(t *testing.T) {
+	server := listen(t, "127.0.0.1:0")
+	f := New(Config{Log: quiet})
+	f.SetTargets([]Target{{Name: "a"}, {Name: "b"}})
+	a, b := f.targets[0], f.targets[1]
+	a.state, b.state = StateHealthy, StateHealthy
+	l := &link{client: connect(t, server.address()).TCPConn, upstream: connect(t, server.address()).TCPConn}
+	a.links[l] = struct{}{}
+	for _, want := range []error{nil, net.ErrClosed} {
+		a.check(t.Context(), dialingCheck{a})
+		if a.state != StateDown {
+			t.Errorf("is %s", a.state)
+		}
+		if _, err := l.client.Write([]byte("x")); !errors.Is(err, want) {
+			t.Errorf("the connection: %v, want %v", err, want)
+		}
 	}
 }
 
@@ -438,8 +472,11 @@ func TestNames(t *testing.T) {
 		}
 		return func(context.Context) ([]netip.Addr, error) { return list, nil }
 	}
+	timing := fast
+	timing.Idle = time.Hour // until it is asked again
 	f := serve(t, Config{
-		Check: fakeHealthy, // so that only clients dial
+		Timing: timing,
+		Check:  fakeHealthy, // so that only clients dial
 		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			if host != "server" {
 				t.Errorf("asked for %q", host)
@@ -468,9 +505,6 @@ func TestNames(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	f.Forwarder.mu.Lock()
-	f.config.Idle = time.Hour
-	f.Forwarder.mu.Unlock()
 	for range 10 {
 		connect(t, f.address).hear("one")
 	}
@@ -512,6 +546,18 @@ func TestStop(t *testing.T) {
 		c.ends(true)
 		if h := f.Health(); h[0].Connections != 0 {
 			t.Errorf("%+v", h)
+		}
+	})
+	t.Run("while a connection is being made", func(t *testing.T) {
+		conn := connect(t, a.address())
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		l := &link{}
+		if New(Config{Log: quiet}).establish(ctx, l, conn.TCPConn) || l.upstream != nil {
+			t.Error("is established after the end")
+		}
+		if _, err := conn.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("stays open: %v", err)
 		}
 	})
 	t.Run("and serves again, at two addresses", func(t *testing.T) {
