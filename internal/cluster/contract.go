@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -17,17 +18,64 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// awaitNode follows what a node says of itself until its part of the readiness contract is met.
-func (c *creation) awaitNode(ctx context.Context, n plannedNode) error {
-	c.mu.Lock()
-	stream, deadline := c.streams[n.name], c.deadline
-	c.mu.Unlock()
+// readiness is what is known of nodes that are being started, until they meet the readiness contract.
+type readiness struct {
+	service *Service
+	cluster string
+	// wait is how long the contract may take, from the start of the first node.
+	wait time.Duration
+	// hint is the next step for whoever sees it fail.
+	hint string
+
+	mu       sync.Mutex
+	streams  map[string]io.ReadCloser // of nodes that have been started
+	deadline time.Time                // of the readiness contract
+}
+
+func (s *Service) newReadiness(cluster string, wait time.Duration, hint string) *readiness {
+	if wait <= 0 {
+		wait = defaultWait
+	}
+	return &readiness{service: s, cluster: cluster, wait: wait, hint: hint, streams: map[string]io.ReadCloser{}}
+}
+
+// start starts a node's container with an ear to what it will say.
+func (r *readiness) start(ctx context.Context, node string) (err error) {
+	engine := r.service.Engine
+	stream, err := engine.Attach(ctx, node)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stream.Close())
+		}
+	}()
+	starting, cancel := lasting(ctx, r.service.grace)
+	defer cancel()
+	if err := engine.StartContainer(starting, node); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.streams[node] = stream
+	if r.deadline.IsZero() {
+		r.deadline = time.Now().Add(r.wait)
+	}
+	return nil
+}
+
+// await follows what a node that was started says of itself until its part of the readiness contract is met.
+func (r *readiness) await(ctx context.Context, node string) error {
+	r.mu.Lock()
+	stream, deadline := r.streams[node], r.deadline
+	r.mu.Unlock()
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	// Closing is what ends a read that waits.
 	closed := make(chan error, 1)
 	stop := context.AfterFunc(waiting, func() { closed <- stream.Close() })
-	w := &watch{node: n.name, step: "start/" + n.name, emit: c.service.emit}
+	w := &watch{node: node, step: "start/" + node, emit: r.service.emit}
 	err := w.follow(stream)
 	if stop() {
 		closed <- stream.Close()
@@ -39,9 +87,9 @@ func (c *creation) awaitNode(ctx context.Context, n plannedNode) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case waiting.Err() != nil:
-		return c.notReady(ctx, w)
+		return r.notReady(ctx, w)
 	}
-	return c.nodeFailed(ctx, w, err)
+	return r.nodeFailed(ctx, w, err)
 }
 
 // watch is what a node has said of itself so far.
@@ -194,11 +242,11 @@ func orElse(s, other string) string {
 const askTimeout = 5 * time.Second
 
 // notReady is the error of a contract that was not met in time.
-func (c *creation) notReady(ctx context.Context, w *watch) error {
+func (r *readiness) notReady(ctx context.Context, w *watch) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	// The node knows more than it has told: the last log lines of all components.
-	if report, err := c.service.report(ctx, w.node); err == nil {
+	if report, err := r.service.report(ctx, w.node); err == nil {
 		w.components, w.conditions = report.Components, report.Conditions
 	}
 	var details []string
@@ -209,45 +257,44 @@ func (c *creation) notReady(ctx context.Context, w *watch) error {
 	}
 	if len(w.conditions) == 0 {
 		details = append(details, w.node+": has not said anything yet")
-		details = append(details, c.output(ctx, w.node)...)
+		details = append(details, r.output(ctx, w.node)...)
 	}
 	details = append(details, lastWords(w.components)...)
-	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready after %s", c.plan.Cluster, c.opts.Wait),
-		Details: details, Hint: c.whatToDo(details)}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready after %s", r.cluster, r.wait),
+		Details: details, Hint: r.whatToDo(details)}
 }
 
 // nodeFailed is the error of a node that has ended, or says that it cannot go on.
-func (c *creation) nodeFailed(ctx context.Context, w *watch, cause error) error {
+func (r *readiness) nodeFailed(ctx context.Context, w *watch, cause error) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	details := lastWords(w.components)
 	if len(details) == 0 {
-		details = c.output(ctx, w.node)
+		details = r.output(ctx, w.node)
 	}
 	return &fault.Error{Code: fault.NodeFailed, Summary: fmt.Sprintf("node %s failed while it started", w.node), Cause: cause,
-		Details: details, Hint: c.whatToDo(append(details, cause.Error()))}
+		Details: details, Hint: r.whatToDo(append(details, cause.Error()))}
 }
 
 // whatToDo says what to do about what a node said before it failed, and how to find out more.
-func (c *creation) whatToDo(said []string) string {
+func (r *readiness) whatToDo(said []string) string {
 	for _, line := range said {
 		// The kernel says this of files and of inotify instances alike. Docker lets a node have very many files, but the
 		// instances are few on most hosts, and all nodes and root's own programs share them.
 		if strings.Contains(line, "too many open files") {
 			return "The host's inotify instances (fs.inotify.max_user_instances) are probably used up.\n" +
-				"Raise the limit with 'sudo sysctl -w fs.inotify.max_user_instances=512' on Docker's host, or delete clusters ('skiff list').\n" + c.howToLook()
+				"Raise the limit with 'sudo sysctl -w fs.inotify.max_user_instances=512' on Docker's host, or delete clusters ('skiff list').\n" + r.hint
 		}
 	}
-	return c.howToLook()
+	return r.hint
 }
 
-// howToLook says how to find out more.
-func (c *creation) howToLook() string {
-	name := c.plan.Cluster
-	if c.opts.Retain {
-		return fmt.Sprintf("Collect all logs with 'skiff bundle %s'; then remove what is left with 'skiff delete %s'.", name, name)
+// howToLook says how to find out more about a creation that failed.
+func howToLook(cluster string, retained bool) string {
+	if retained {
+		return fmt.Sprintf("Collect all logs with 'skiff bundle %s'; then remove what is left with 'skiff delete %s'.", cluster, cluster)
 	}
-	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff bundle %s'.", name, name)
+	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
 }
 
 // lastLines is how much of a log is shown with an error.
@@ -276,9 +323,9 @@ func lastWords(components []nodeapi.ComponentStatus) []string {
 }
 
 // output is the end of what a node's container wrote, without its events.
-func (c *creation) output(ctx context.Context, node string) []string {
+func (r *readiness) output(ctx context.Context, node string) []string {
 	var b bytes.Buffer
-	if c.service.Engine.Logs(ctx, node, 0, &b) != nil {
+	if r.service.Engine.Logs(ctx, node, 0, &b) != nil {
 		return nil // the failure that is being told of matters more
 	}
 	var out []string

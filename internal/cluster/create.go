@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -27,16 +26,13 @@ const (
 func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*Created, error) {
 	began := time.Now()
 	what := "the creation of cluster " + spec.Name
-	if opts.Wait <= 0 {
-		opts.Wait = defaultWait
-	}
 	avoid := avoided{ports: map[uint16]bool{}}
 	for attempt := 1; ; attempt++ {
 		plan, err := s.plan(ctx, spec, avoid)
 		if err != nil {
 			return nil, canceled(ctx, what, err)
 		}
-		c := &creation{service: s, plan: plan, opts: opts, id: rand.Text(), streams: map[string]io.ReadCloser{}}
+		c := &creation{service: s, plan: plan, opts: opts, id: rand.Text(), readiness: s.newReadiness(plan.Cluster, opts.Wait, howToLook(plan.Cluster, opts.Retain))}
 		again := func(err error) string {
 			if attempt == maxAttempts || ctx.Err() != nil {
 				return ""
@@ -93,9 +89,7 @@ type creation struct {
 	files       map[string]pki.Files
 	credentials Credentials
 
-	mu       sync.Mutex
-	streams  map[string]io.ReadCloser // of nodes that have been started
-	deadline time.Time                // of the readiness contract
+	readiness *readiness
 }
 
 // do does one step.
@@ -112,9 +106,9 @@ func (c *creation) do(ctx context.Context, step Step) error {
 	case event.KindNode:
 		return c.startNode(ctx, c.plan.node(step.Subject))
 	case event.KindStart:
-		return c.awaitNode(ctx, c.plan.node(step.Subject))
+		return c.readiness.await(ctx, step.Subject)
 	case event.KindCheck:
-		return c.checkAPI(ctx)
+		return c.readiness.checkAPI(ctx, &c.credentials)
 	}
 	return &fault.Error{Code: fault.Internal, Summary: fmt.Sprintf("nobody knows how to do step %s", step.ID)}
 }
@@ -196,10 +190,8 @@ func (c *creation) createNetwork(ctx context.Context) error {
 	return c.service.Engine.CreateNetwork(ctx, spec)
 }
 
-// startNode creates a node's container, gives it its configuration and keys, and starts it with an ear to what it
-// will say.
-func (c *creation) startNode(ctx context.Context, n plannedNode) (err error) {
-	engine := c.service.Engine
+// startNode creates a node's container, gives it its configuration and keys, and starts it.
+func (c *creation) startNode(ctx context.Context, n plannedNode) error {
 	archive, err := nodeFiles(c.plan.config(n), c.files[n.name])
 	if err != nil {
 		return err
@@ -208,31 +200,13 @@ func (c *creation) startNode(ctx context.Context, n plannedNode) (err error) {
 	spec.Labels = c.labelled(spec.Labels)
 	creating, cancel := lasting(ctx, c.service.grace)
 	defer cancel()
-	if _, err := engine.CreateContainer(creating, spec); err != nil {
+	if _, err := c.service.Engine.CreateContainer(creating, spec); err != nil {
 		return err
 	}
-	if err := engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive); err != nil {
+	if err := c.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive); err != nil {
 		return err
 	}
-	stream, err := engine.Attach(ctx, n.name)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, stream.Close())
-		}
-	}()
-	if err := engine.StartContainer(creating, n.name); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.streams[n.name] = stream
-	if c.deadline.IsZero() {
-		c.deadline = time.Now().Add(c.opts.Wait)
-	}
-	return nil
+	return c.readiness.start(ctx, n.name)
 }
 
 // explain says in the user's words what an engine's refusal means for the creation.

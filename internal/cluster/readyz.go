@@ -23,20 +23,20 @@ const (
 
 // checkAPI is the clause of the contract that a node cannot check: the API answers the administrator on the
 // address that will be in the kubeconfig.
-func (c *creation) checkAPI(ctx context.Context) error {
-	c.mu.Lock()
-	deadline := c.deadline
-	c.mu.Unlock()
+func (r *readiness) checkAPI(ctx context.Context, creds *Credentials) error {
+	r.mu.Lock()
+	deadline := r.deadline
+	r.mu.Unlock()
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	client, err := c.credentials.client()
+	client, err := creds.client()
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdleConnections()
 	var why error
 	for {
-		err := askReadyz(waiting, client, c.credentials.Server)
+		err := askReadyz(waiting, client, creds.Server)
 		if err == nil {
 			return nil
 		}
@@ -51,8 +51,8 @@ func (c *creation) checkAPI(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &fault.Error{Code: fault.NotReady, Cause: why, Hint: c.howToLook(),
-			Summary: fmt.Sprintf("cluster %s is not ready after %s: the API does not answer on %s", c.plan.Cluster, c.opts.Wait, c.credentials.Server)}
+		return &fault.Error{Code: fault.NotReady, Cause: why, Hint: r.hint,
+			Summary: fmt.Sprintf("cluster %s is not ready after %s: the API does not answer on %s", r.cluster, r.wait, creds.Server)}
 	}
 }
 

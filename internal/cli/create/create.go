@@ -19,7 +19,13 @@ import (
 // Options of the command.
 type Options struct {
 	*kit.Deps
-	Spec       cluster.Spec
+	// Spec is what the flags say, as far as it is no more than a value; see [makeSpec].
+	Spec            cluster.Spec
+	Servers, Agents int
+	// File is the cluster file, "" for none.
+	File string
+	// Changed says whether a flag, or "name" for the argument, was given.
+	Changed    func(flag string) bool
 	Wait       time.Duration
 	Retain     bool
 	DryRun     bool
@@ -36,15 +42,24 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 resolves, the default service account exists. If that does not come true, or on Ctrl-C, everything is removed
 again and the reason is shown.
 
+Its nodes are servers, which run the control plane, and agents, which run workloads only. Three or five servers survive
+the loss of one or two. What else there is to choose is in a cluster file: see 'skiff config print-schema'. A configuration
+of kind is accepted as it is. Flags change what the file says.
+
 The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 		Example: `  skiff create
   skiff create demo --ephemeral --wait 30s
+  skiff create ha --servers 3 --agents 2
+  skiff create --config cluster.yaml
   skiff create --dry-run --output json`,
 		Args:              kit.Args(0, 1, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.Spec.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
+			}
+			o.Changed = func(flag string) bool {
+				return cmd.Flags().Changed(flag) || flag == "name" && (len(args) > 0 || cmd.Flags().Changed("cluster"))
 			}
 			if o.Wait <= 0 {
 				return kit.UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", o.Wait))
@@ -53,7 +68,9 @@ The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 		},
 	}
 	f := cmd.Flags()
-	o.Spec.Servers = 1
+	f.StringVarP(&o.File, "config", "f", "", "cluster `file` to begin with, or \"-\" for the standard input")
+	f.IntVar(&o.Servers, "servers", 1, "number of servers: 1, 3 or 5")
+	f.IntVar(&o.Agents, "agents", 0, "number of agents")
 	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the cluster may take to become ready")
 	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the cluster does not become ready")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
@@ -67,8 +84,16 @@ The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 }
 
 func run(ctx context.Context, o *Options) error {
+	file, err := readFile(o)
+	if err != nil {
+		return err
+	}
+	spec, err := makeSpec(o, file)
+	if err != nil {
+		return err
+	}
 	if o.DryRun {
-		return plan(ctx, o)
+		return plan(ctx, o, spec)
 	}
 	if err := o.Kubeconfig.Check(); err != nil {
 		return err // before anything is made that would have to be undone
@@ -86,7 +111,7 @@ func run(ctx context.Context, o *Options) error {
 	for _, w := range warnings {
 		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
 	}
-	created, err := service.Create(ctx, o.Spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
+	created, err := service.Create(ctx, spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
 	if err != nil {
 		return err
 	}
@@ -109,14 +134,14 @@ func withoutContext(name string, err error) error {
 }
 
 // plan prints what create would do.
-func plan(ctx context.Context, o *Options) error {
+func plan(ctx context.Context, o *Options, spec cluster.Spec) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
 	service, err := o.Service(ctx, renderer)
 	if err != nil {
 		return err
 	}
-	plan, err := service.PlanCreate(ctx, o.Spec)
+	plan, err := service.PlanCreate(ctx, spec)
 	if err != nil {
 		return err
 	}

@@ -179,7 +179,9 @@ func (kernelRoutes) List() (map[netip.Prefix]netip.Addr, error) {
 	return routes, nil
 }
 
-func (kernelRoutes) Set(to netip.Prefix, via netip.Addr) error { return netlink.RouteReplace(route(to, via)) }
+func (kernelRoutes) Set(to netip.Prefix, via netip.Addr) error {
+	return netlink.RouteReplace(route(to, via))
+}
 
 func (kernelRoutes) Remove(to netip.Prefix, via netip.Addr) error {
 	err := netlink.RouteDel(route(to, via))
