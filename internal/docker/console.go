@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -23,10 +24,14 @@ func (e *Engine) Attach(ctx context.Context, containerName string) (io.ReadClose
 	}
 	conn, err := c.ContainerAttach(ctx, containerName, container.AttachOptions{Stream: true, Stdout: true})
 	if err != nil {
-		// The client does not read what the engine says when it refuses to attach; asked about the container, it
-		// says the same.
-		if _, inspectErr := c.ContainerInspect(ctx, containerName); inspectErr != nil {
+		// The client does not read what the engine says when it refuses to attach. Asked about the container, it
+		// says the same, or that it is paused, which is the other reason.
+		inspected, inspectErr := c.ContainerInspect(ctx, containerName)
+		switch {
+		case inspectErr != nil:
 			err = inspectErr
+		case inspected.State != nil && inspected.State.Paused:
+			err = errPaused
 		}
 		return nil, e.explain("attach to container "+containerName, err)
 	}
@@ -43,6 +48,9 @@ func (e *Engine) Attach(ctx context.Context, containerName string) (io.ReadClose
 	}()
 	return s, nil
 }
+
+// errPaused is in the engine's words, so that the catalogue knows it.
+var errPaused = errors.New("the container is paused, unpause the container before attach")
 
 // attachment is a container's standard output.
 type attachment struct {

@@ -55,15 +55,33 @@ var catalogue = []known{
 	{fault.DockerRefused, []string{"cannot expose privileged port", "ip_unprivileged_port_start"}, nil,
 		"rootless Docker may not publish a port below 1024", "Choose a higher port."},
 	{fault.NetworkOverlap, []string{"pool overlaps with other one", "non-overlapping ipv4 address pool", "address pools have been fully subnetted",
-		"have overlapping ipv4", "predefined address pools"}, nil,
+		"have overlapping ipv", "non-overlapping ipv6 address pool", "predefined address pools"}, nil,
 		"there is no free subnet for a network", "Remove networks that are not in use with 'docker network prune', or leave a VPN that takes the same addresses."},
 
+	{fault.DockerRefused, []string{"cannot read ipv6 setup for bridge", "unable to enable ipv6 addresses on bridge", "failed to add ipv6 address",
+		"initialize ip6tables table", "ip6tables is missing", "\" ipv6 to "}, nil,
+		"Docker's host has no IPv6", "Do without IPv6, or enable it on Docker's host: https://docs.docker.com/engine/daemon/ipv6/"},
+	{fault.DockerRefused, []string{"does not belong to any of this network's subnets", "no configured subnet", "supported only when connecting to networks with user configured subnets"}, nil,
+		"the network does not carry the container's address", "See its subnets with 'docker network inspect', and remove it if it is from an earlier attempt."},
+
+	{fault.NotFound, []string{"bind source path does not exist"}, nil,
+		"a file or directory to be mounted does not exist on Docker's host", "Create it, or correct the path: it is one of the machine that Docker runs on, and Docker does not make it."},
+	{fault.DockerRefused, []string{"mounts denied", "is not shared from the host"}, nil,
+		"Docker Desktop does not share a file or directory that is to be mounted", "Share it in the settings of Docker Desktop, under Resources and File sharing."},
+	{fault.DockerRefused, []string{"trying to mount a directory onto a file"}, nil,
+		"Docker cannot mount a file onto a directory or the other way round", "Mount a file onto a file, and a directory onto a directory."},
+	{fault.DockerRefused, []string{"invalid mount config", "duplicate mount point"}, nil,
+		"Docker does not accept what is to be mounted", "Give absolute paths, and mount each at a place of its own."},
+
+	{fault.DockerRefused, []string{"range of cpus is from", "minimum memory limit", "memory limit too low"}, nil,
+		"Docker refuses a limit of processors or memory", "Choose another limit: 'docker info' shows how many processors and how much memory there are."},
 	{fault.DockerRefused, []string{"unable to apply caps", "unable to apply bounding set", "capability not supported by your kernel", "unknown capability",
 		"invalid capadd", "can't drop bounding"}, nil,
 		"Docker refuses a capability that a node needs", "Run 'skiff doctor'. Docker may itself run in a container, or without rights that it needs."},
 	{fault.DockerRefused, []string{"error gathering device information"}, nil,
 		"a device that a node needs is missing on Docker's host", "Run 'skiff doctor'."},
-	{fault.DockerRefused, []string{"cgroup namespaces aren't enabled", "cgroup v2 mode", "cgroups: cgroup mountpoint does not exist", "devices cgroup isn't mounted"}, nil,
+	{fault.DockerRefused, []string{"cgroup namespaces aren't enabled", "cgroup v2 mode", "cgroups: cgroup mountpoint does not exist", "devices cgroup isn't mounted",
+		"nanocpus can not be set"}, nil,
 		"Docker's host lacks control groups that a node needs", "Run 'skiff doctor'."},
 	{fault.DockerRefused, []string{"iptables failed", "no chain/target/match by that name"}, nil,
 		"Docker's firewall rules are gone, probably because a firewall was reloaded", "Restart Docker: 'sudo systemctl restart docker'."},
@@ -76,14 +94,23 @@ var catalogue = []known{
 		"another container has the address", "See what is on the network with 'docker network inspect', and remove it."},
 	{fault.Conflict, []string{"has active endpoints", "volume is in use", "is using its referenced image", "is being used by", "must be forced"}, nil,
 		"it is in use", "Remove the containers that use it first ('docker ps -a')."},
-	{fault.Conflict, []string{"is not running", "is paused", "is restarting, wait until"}, nil,
+	{fault.Conflict, []string{"is not paused"}, nil,
+		"the container is not paused", "Look at its state with 'docker ps -a'."},
+	{fault.Conflict, []string{"is paused", "already paused", "a paused container"}, nil,
+		"the container is paused", "Let it go on with 'docker unpause NAME'."},
+	{fault.Conflict, []string{"is not running", "container not running", "is restarting, wait until"}, nil,
 		"the container is not running", "Look at its state with 'docker ps -a', and start it with 'docker start NAME'."},
+	{fault.DockerRefused, []string{"cannot pause container", "cannot unpause container"}, nil,
+		"Docker cannot freeze it", "Stop it instead. Rootless Docker can freeze containers only with control groups of version 2."},
 	{fault.NotFound, []string{"no such image"}, cerrdefs.IsNotFound, "Docker does not have it", "Look at what there is with 'docker ps -a', 'docker network ls', 'docker volume ls' and 'docker image ls'."},
 	{fault.Conflict, nil, cerrdefs.IsConflict, "something else uses it", "Look at it with 'docker ps -a', then try again."},
 }
 
 // publishedAddress finds the host address in what Docker says of a port that is taken.
 var publishedAddress = regexp.MustCompile(`(?i)(?:bind for|exposing port tcp|listen tcp[46]?:?|exposing port udp) ([0-9a-f.:\[\]]+:[0-9]+)`)
+
+// bindSource finds the path in what Docker says of a bind whose source is missing.
+var bindSource = regexp.MustCompile(`bind source path does not exist: (\S.*)`)
 
 // explain turns a failure to do op ("create network x") into one of the catalogue, and passes on nil, what was
 // explained already, and the end of a context.
@@ -106,6 +133,9 @@ func (e *Engine) explain(op string, err error) error {
 		}
 		if m := publishedAddress.FindStringSubmatch(err.Error()); m != nil && k.code == fault.PortInUse {
 			f.Summary = fmt.Sprintf("cannot %s: %s is already in use", op, m[1])
+		}
+		if m := bindSource.FindStringSubmatch(err.Error()); m != nil && k.code == fault.NotFound {
+			f.Summary = fmt.Sprintf("cannot %s: there is no %s on Docker's host", op, m[1])
 		}
 		return f
 	}

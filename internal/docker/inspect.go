@@ -92,7 +92,7 @@ func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Contai
 
 func fromSummary(s container.Summary) cluster.Container {
 	c := cluster.Container{ID: s.ID, Image: s.Image, ImageID: s.ImageID, Labels: s.Labels, State: s.State,
-		Created: time.Unix(s.Created, 0), Addresses: map[string]netip.Addr{}}
+		Created: time.Unix(s.Created, 0), Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
 	for _, name := range s.Names {
 		// Links show up as further names, "/other/alias".
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
@@ -101,7 +101,17 @@ func fromSummary(s container.Summary) cluster.Container {
 	}
 	if s.NetworkSettings != nil {
 		for name, ep := range s.NetworkSettings.Networks {
-			c.Addresses[name] = addressOf(ep)
+			if ep == nil {
+				continue
+			}
+			configured := network.EndpointIPAMConfig{}
+			if ep.IPAMConfig != nil {
+				configured = *ep.IPAMConfig
+			}
+			c.Addresses[name] = firstAddress(ep.IPAddress, configured.IPv4Address)
+			if addr := firstAddress(ep.GlobalIPv6Address, configured.IPv6Address); addr.IsValid() {
+				c.Addresses6[name] = addr
+			}
 		}
 	}
 	for _, p := range s.Ports {
@@ -112,16 +122,10 @@ func fromSummary(s container.Summary) cluster.Container {
 	return c
 }
 
-// addressOf is the address a container has on a network, or will have when it is started.
-func addressOf(ep *network.EndpointSettings) netip.Addr {
-	if ep == nil {
-		return netip.Addr{}
-	}
-	if addr, err := netip.ParseAddr(ep.IPAddress); err == nil {
-		return addr
-	}
-	if ep.IPAMConfig != nil {
-		if addr, err := netip.ParseAddr(ep.IPAMConfig.IPv4Address); err == nil {
+// firstAddress is the address a container has on a network, or else the one it will have when it is started.
+func firstAddress(has, willHave string) netip.Addr {
+	for _, text := range []string{has, willHave} {
+		if addr, err := netip.ParseAddr(text); err == nil {
 			return addr
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -24,11 +23,7 @@ func (e *Engine) CreateNetwork(ctx context.Context, spec cluster.NetworkSpec) er
 	if err != nil {
 		return err
 	}
-	options := network.CreateOptions{Driver: "bridge", Labels: spec.Labels}
-	if spec.Subnet.IsValid() {
-		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: spec.Subnet.String()}}}
-	}
-	_, err = c.NetworkCreate(ctx, spec.Name, options)
+	_, err = c.NetworkCreate(ctx, spec.Name, networkOptions(spec))
 	return e.explain("create network "+spec.Name, err)
 }
 
@@ -81,6 +76,24 @@ func (e *Engine) StopContainer(ctx context.Context, name string, grace time.Dura
 		return err
 	}
 	return e.explain("stop container "+name, c.ContainerStop(ctx, name, container.StopOptions{Timeout: seconds(grace)}))
+}
+
+// PauseContainer implements cluster.Provisioner.
+func (e *Engine) PauseContainer(ctx context.Context, name string) error {
+	c, err := e.api(ctx)
+	if err != nil {
+		return err
+	}
+	return e.explain("pause container "+name, c.ContainerPause(ctx, name))
+}
+
+// UnpauseContainer implements cluster.Provisioner.
+func (e *Engine) UnpauseContainer(ctx context.Context, name string) error {
+	c, err := e.api(ctx)
+	if err != nil {
+		return err
+	}
+	return e.explain("unpause container "+name, c.ContainerUnpause(ctx, name))
 }
 
 // RemoveContainer implements cluster.Provisioner.

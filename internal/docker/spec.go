@@ -44,11 +44,12 @@ func containerConfig(spec cluster.ContainerSpec, logDriver string) (*container.C
 		CapDrop:       []string{"ALL"},
 		CapAdd:        spec.Capabilities,
 		SecurityOpt:   spec.SecurityOpts,
-		Mounts:        mounts(spec.Volumes),
+		Mounts:        mounts(spec),
 		Tmpfs:         spec.Tmpfs,
 		PortBindings:  bindings,
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyMode(spec.Restart)},
 		NetworkMode:   container.NetworkMode(spec.Network),
+		Resources:     resources(spec),
 	}
 	if spec.UnmaskedPaths {
 		// Empty lists, because nil means Docker's own.
@@ -63,17 +64,44 @@ func containerConfig(spec cluster.ContainerSpec, logDriver string) (*container.C
 	return config, host, networking(spec), nil
 }
 
-// networking fixes a container's address on its network.
+// resources limits what a container may use. The limit of memory and swap together is that of memory, because
+// otherwise Docker lets a container have as much swap again.
+func resources(spec cluster.ContainerSpec) container.Resources {
+	return container.Resources{NanoCPUs: spec.CPUMillis * 1e6, Memory: spec.MemoryBytes, MemorySwap: spec.MemoryBytes}
+}
+
+// networkOptions maps the specification of a network to Docker's.
+func networkOptions(spec cluster.NetworkSpec) network.CreateOptions {
+	options := network.CreateOptions{Driver: "bridge", Labels: spec.Labels}
+	var subnets []network.IPAMConfig
+	if spec.Subnet.IsValid() {
+		subnets = append(subnets, network.IPAMConfig{Subnet: spec.Subnet.String()})
+	}
+	if spec.Subnet6.IsValid() {
+		options.EnableIPv6 = new(bool)
+		*options.EnableIPv6 = true
+		subnets = append(subnets, network.IPAMConfig{Subnet: spec.Subnet6.String()})
+	}
+	if len(subnets) > 0 {
+		options.IPAM = &network.IPAM{Config: subnets}
+	}
+	return options
+}
+
+// networking gives a container its addresses and further names on its network.
 func networking(spec cluster.ContainerSpec) *network.NetworkingConfig {
 	if spec.Network == "" {
 		return nil
 	}
-	ep := &network.EndpointSettings{}
+	ep := &network.EndpointSettings{Aliases: spec.Aliases}
+	if spec.Address.IsValid() || spec.Address6.IsValid() {
+		ep.IPAMConfig = &network.EndpointIPAMConfig{}
+	}
 	if spec.Address.IsValid() {
-		ep.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: spec.Address.String()}
-		if spec.Address.Is6() {
-			ep.IPAMConfig = &network.EndpointIPAMConfig{IPv6Address: spec.Address.String()}
-		}
+		ep.IPAMConfig.IPv4Address = spec.Address.String()
+	}
+	if spec.Address6.IsValid() {
+		ep.IPAMConfig.IPv6Address = spec.Address6.String()
 	}
 	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{spec.Network: ep}}
 }
@@ -99,12 +127,16 @@ func ports(published []cluster.Port) (nat.PortSet, nat.PortMap, error) {
 	return exposed, bindings, nil
 }
 
-// mounts mounts named volumes as they are: without NoCopy Docker would first copy the image's files there.
-func mounts(volumes map[string]string) []mount.Mount {
+// mounts mounts named volumes as they are: without NoCopy Docker would first copy the image's files there. Binds
+// are mounts and not HostConfig.Binds, for which Docker makes a directory where there is none.
+func mounts(spec cluster.ContainerSpec) []mount.Mount {
 	var list []mount.Mount
-	for _, name := range slices.Sorted(maps.Keys(volumes)) {
-		list = append(list, mount.Mount{Type: mount.TypeVolume, Source: name, Target: volumes[name],
+	for _, name := range slices.Sorted(maps.Keys(spec.Volumes)) {
+		list = append(list, mount.Mount{Type: mount.TypeVolume, Source: name, Target: spec.Volumes[name],
 			VolumeOptions: &mount.VolumeOptions{NoCopy: true}})
+	}
+	for _, b := range spec.Binds {
+		list = append(list, mount.Mount{Type: mount.TypeBind, Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}
 	return list
 }

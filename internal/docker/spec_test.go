@@ -20,12 +20,14 @@ func TestContainerConfig(t *testing.T) {
 		"empty": {},
 		"full": {
 			Name: "a", Hostname: "h", Image: "i:1", Cmd: []string{"c"}, Env: []string{"E=1"}, Labels: map[string]string{"l": "v"},
-			Network: "n", Address: netip.MustParseAddr("10.1.2.3"),
+			Network: "n", Address: netip.MustParseAddr("10.1.2.3"), Address6: netip.MustParseAddr("fd00::3"), Aliases: []string{"x", "y"},
 			Ports: []cluster.Port{
 				{HostIP: "127.0.0.1", HostPort: 1, ContainerPort: 6443},
 				{HostIP: "127.0.0.1", ContainerPort: 53, Protocol: "udp"},
 			},
 			Volumes: map[string]string{"v2": "/b", "v1": "/a"}, Tmpfs: map[string]string{"/run": "exec"},
+			Binds:     []cluster.Bind{{Source: "/src", Target: "/z"}, {Source: "/conf", Target: "/y", ReadOnly: true}},
+			CPUMillis: 1500, MemoryBytes: 2 << 30,
 			Capabilities: []string{"NET_ADMIN"}, SecurityOpts: []string{"seccomp=unconfined"}, UnmaskedPaths: true, PrivateCgroupNS: true,
 			Restart: "unless-stopped", StopSignal: "SIGTERM", StopTimeout: 1500 * time.Millisecond,
 		},
@@ -48,6 +50,20 @@ func TestContainerConfig(t *testing.T) {
 	_, host, _, err := containerConfig(cluster.ContainerSpec{}, "journald")
 	if err != nil || host.LogConfig.Type != "" || len(host.LogConfig.Config) > 0 {
 		t.Errorf("options of json-file are given to another driver: %+v, %v", host.LogConfig, err)
+	}
+}
+
+// TestNetworkOptions shows that IPv6 is asked for only where there is a subnet for it.
+func TestNetworkOptions(t *testing.T) {
+	four, six := netip.MustParsePrefix("10.1.2.0/24"), netip.MustParsePrefix("fd00::/64")
+	for name, spec := range map[string]cluster.NetworkSpec{
+		"empty": {}, "ipv4": {Subnet: four}, "dual": {Subnet: four, Subnet6: six, Labels: map[string]string{"l": "v"}},
+	} {
+		out, err := json.MarshalIndent(networkOptions(spec), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		testutil.Golden(t, "spec/network-"+name+".json", string(out)+"\n")
 	}
 }
 
