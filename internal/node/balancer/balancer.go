@@ -108,12 +108,31 @@ func (b *balancer) run(ctx context.Context) error {
 	defer finding.Wait()
 	defer cancel()
 	finding.Go(func() { b.find(ctx, f) })
+	return f.Serve(ctx, &patient{Listener: listener, open: serving, closed: make(chan struct{})})
+}
+
+// patient is a listener at which clients wait in the kernel's queue until it is opened.
+type patient struct {
+	net.Listener
+	open      <-chan struct{}
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+// Accept implements net.Listener.
+func (p *patient) Accept() (net.Conn, error) {
 	select {
-	case <-serving:
-		return f.Serve(ctx, listener)
-	case <-ctx.Done():
-		return listener.Close()
+	case <-p.open:
+		return p.Listener.Accept()
+	case <-p.closed:
+		return nil, net.ErrClosed
 	}
+}
+
+// Close implements net.Listener.
+func (p *patient) Close() error {
+	p.closeOnce.Do(func() { close(p.closed) })
+	return p.Listener.Close()
 }
 
 // find keeps the forwarder's targets as DNS has them. When it has none, or does not answer, those that are known stay:

@@ -13,7 +13,7 @@ import (
 )
 
 // ControllerManager runs upstream's controllers. built is closed when all of them have been built.
-func ControllerManager(n *Node, built chan<- struct{}) supervise.Component {
+func ControllerManager(n *Node, built chan struct{}) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", n.ControllerManagerPort)
 	return supervise.Component{
 		Name:    NameControllerManager,
@@ -21,19 +21,32 @@ func ControllerManager(n *Node, built chan<- struct{}) supervise.Component {
 		// Its start asks the API server things, and gives up after ten seconds.
 		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
+			go func() {
+				// It serves before it has a controller; each gets a check of its own when all are built.
+				if awaitWord(url+"?verbose", names.PersistentVolumeAttachDetachController, builtInterval(n))(ctx) == nil {
+					close(built)
+				}
+			}()
 			return runControllerManager(ctx, ControllerManagerArgs(n))
 		}),
 		Ready: func(ctx context.Context) error {
-			// It serves before it has a controller; each gets a check of its own when all are built.
-			if err := awaitWord(url+"?verbose", names.PersistentVolumeAttachDetachController)(ctx); err != nil {
-				return err
+			if n.HighlyAvailable() {
+				return awaitHTTP(url)(ctx) // the controllers are built when it leads
 			}
-			close(built)
-			return nil
+			return awaitClosed(built, "the controllers")(ctx)
 		},
 		Healthy: probeHTTP(url),
 		Restart: once,
 	}
+}
+
+// builtInterval is how often the controller manager is asked whether it has built its controllers. Where several wait to
+// lead, that may take for ever.
+func builtInterval(n *Node) time.Duration {
+	if n.HighlyAvailable() {
+		return 250 * time.Millisecond
+	}
+	return probeInterval
 }
 
 // ControllerManagerArgs are the controller manager's flags.

@@ -11,7 +11,6 @@ import (
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	"k8s.io/kubernetes/pkg/kubelet/apis/config/validation"
-	"k8s.io/kubernetes/pkg/volume"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -128,7 +127,7 @@ func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error
 		return err
 	}
 	if controllers != nil {
-		deps.VolumePlugins = append([]volume.VolumePlugin{afterControllers{ctx: ctx, built: controllers}}, deps.VolumePlugins...)
+		deps.VolumePlugins = append(deps.VolumePlugins, csiKeeper{ctx: ctx, built: controllers})
 	}
 	return app.Run(ctx, server, deps, utilfeature.DefaultFeatureGate)
 }

@@ -34,16 +34,16 @@ func awaitClosed(ch <-chan struct{}, what string) func(context.Context) error {
 const probeInterval = 20 * time.Millisecond
 
 // awaitHTTP is a Ready function that waits until a GET answers 200.
-func awaitHTTP(url string) func(context.Context) error { return awaitWord(url, "") }
+func awaitHTTP(url string) func(context.Context) error { return awaitWord(url, "", probeInterval) }
 
 // awaitWord is a Ready function that waits until a GET answers 200, with a word in what it says.
-func awaitWord(url, word string) func(context.Context) error {
+func awaitWord(url, word string, interval time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		// One connection for all questions: a handshake for each would be felt while everything else starts.
 		client := probeClient(true)
 		defer client.CloseIdleConnections()
 		probe := probe(client, url, word)
-		ticker := time.NewTicker(probeInterval)
+		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			err := probe(ctx)
