@@ -24,8 +24,8 @@ func TestConformance(t *testing.T) {
 			Args: p.Spec.Cmd, Stdin: new(bytes.Reader), Stdout: p.Stdout(), Stderr: p.Stderr(), Stop: p.Stopping(),
 			Size:     func() cluster.WindowSize { return cluster.WindowSize{} },
 			Getenv:   getenv(p.Spec.Env),
-			ReadFile: p.ReadFile,
-			Listen:   func(port uint16) (net.Listener, error) { return p.Listener(port), nil },
+			ReadFile: p.ReadFile, WriteFile: p.WriteFile, Lookup: lookup(p),
+			Listen: func(port uint16) (net.Listener, error) { return p.Listener(port), nil },
 		})
 	})
 	e.OnExec(exec)
@@ -47,9 +47,19 @@ func exec(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (in
 	}
 	code := enginetest.Program(enginetest.Process{
 		Args: spec.Cmd[1:], Stdin: stdin, Stdout: spec.Stdout, Stderr: spec.Stderr, Stop: p.Stopping(),
-		Size: terminal.Size, Getenv: getenv(spec.Env), ReadFile: p.ReadFile,
+		Size: terminal.Size, Getenv: getenv(spec.Env), ReadFile: p.ReadFile, WriteFile: p.WriteFile,
+		Lookup: lookup(p),
 	})
 	return code, nil
+}
+
+func lookup(p *dockertest.Process) func(string) ([]string, error) {
+	return func(name string) (found []string, err error) {
+		for _, address := range p.Lookup(name) {
+			found = append(found, address.String())
+		}
+		return found, nil
+	}
 }
 
 func getenv(env []string) func(string) string {

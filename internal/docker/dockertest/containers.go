@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -16,7 +15,6 @@ type container struct {
 	spec     cluster.ContainerSpec
 	state    string
 	created  time.Time
-	address  netip.Addr
 	files    fileTree
 	log      []byte
 	attached []*stream
@@ -44,12 +42,15 @@ func (e *Engine) createContainer(spec cluster.ContainerSpec) (string, error) {
 	if _, ok := e.containers[spec.Name]; ok {
 		return "", conflict("the container name %q is already in use", spec.Name)
 	}
+	if err := checkBinds(spec); err != nil {
+		return "", err
+	}
 	for name := range spec.Volumes {
 		if _, ok := e.volumes[name]; !ok {
 			e.volumes[name] = &volume{cluster.Volume{Name: name}, fileTree{}}
 		}
 	}
-	c := &container{id: e.id(), spec: spec, state: "created", created: now(), address: spec.Address, files: fileTree{}}
+	c := &container{id: e.id(), spec: spec, state: "created", created: now(), files: fileTree{}}
 	e.containers[spec.Name] = c
 	return c.id, nil
 }
@@ -70,16 +71,17 @@ func (e *Engine) startContainer(name string) error {
 	if err != nil {
 		return err
 	}
+	if c.state == "paused" {
+		return conflict("container %s is paused", name)
+	}
 	if c.process != nil {
 		return nil
 	}
-	if c.spec.Network != "" && e.networks[c.spec.Network] == nil {
-		return notFound("network", c.spec.Network)
+	if err := checkBinds(c.spec); err != nil {
+		return err
 	}
-	for _, other := range e.containers {
-		if other.process != nil && c.address.IsValid() && other.address == c.address && other.spec.Network == c.spec.Network {
-			return conflict("address %s is already in use on network %s", c.address, c.spec.Network)
-		}
+	if err := e.connect(c); err != nil {
+		return err
 	}
 	listeners, err := e.publish(c.spec)
 	if err != nil {
@@ -117,6 +119,7 @@ func (e *Engine) ended(p *Process, exitCode int) {
 	if p.c.process != p {
 		return
 	}
+	p.c.thaw()
 	p.c.process, p.c.state, p.c.exitCode = nil, "exited", exitCode
 	for _, s := range p.c.attached {
 		s.end(io.EOF)
@@ -153,6 +156,7 @@ func (e *Engine) StopContainer(ctx context.Context, name string, grace time.Dura
 	c, err := e.find(name)
 	var p *Process
 	if err == nil {
+		c.thaw()
 		p = c.process
 	}
 	e.mu.Unlock()
@@ -200,6 +204,9 @@ func (e *Engine) Attach(ctx context.Context, name string) (io.ReadCloser, error)
 	s := newStream()
 	e.mu.Lock()
 	c, err := e.find(name)
+	if err == nil && c.state == "paused" {
+		err = conflict("container %s is paused", name)
+	}
 	if err == nil { // of a container that has ended, it waits for the next run
 		c.attached = append(c.attached, s)
 		context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
@@ -252,8 +259,11 @@ func (e *Engine) Exec(ctx context.Context, name string, spec cluster.ExecSpec) (
 	c, err := e.find(name)
 	var p *Process
 	if err == nil {
-		if p = c.process; p == nil {
+		switch p = c.process; {
+		case p == nil:
 			err = conflict("container %s is not running", name)
+		case c.state == "paused":
+			err = conflict("container %s is paused", name)
 		}
 	}
 	handler := e.onExec

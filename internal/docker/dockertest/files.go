@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -21,13 +22,17 @@ type file struct {
 	content []byte
 }
 
-// ReadFile reads a file of a container, or of a volume where one is mounted: what CopyTo put there.
+// ReadFile reads a file of a container, or of what is mounted there: what CopyTo put on a volume, or a file of the
+// host.
 func (e *Engine) ReadFile(containerName, name string) ([]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c, err := e.find(containerName)
 	if err != nil {
 		return nil, err
+	}
+	if host, _, ok := c.bound(name); ok {
+		return os.ReadFile(host)
 	}
 	tree, at := e.resolve(c, name)
 	f, ok := tree[at]
@@ -37,13 +42,16 @@ func (e *Engine) ReadFile(containerName, name string) ([]byte, error) {
 	return bytes.Clone(f.content), nil
 }
 
-// WriteFile writes a file into a container, or onto a volume where one is mounted.
+// WriteFile writes a file into a container, or onto what is mounted there.
 func (e *Engine) WriteFile(containerName, name string, content []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c, err := e.find(containerName)
 	if err != nil {
 		return err
+	}
+	if host, readOnly, ok := c.bound(name); ok {
+		return writeBound(name, host, readOnly, content)
 	}
 	tree, at := e.resolve(c, name)
 	tree[at] = file{tar.Header{Typeflag: tar.TypeReg, Mode: 0o600}, bytes.Clone(content)}
@@ -71,16 +79,10 @@ func (e *Engine) Files(volumeName string) []string {
 // resolve finds the tree that a container's path is in, and the path in that tree. The caller holds mu.
 func (e *Engine) resolve(c *container, name string) (fileTree, string) {
 	name = path.Clean("/" + name)
-	tree, at, longest := c.files, name, -1
-	for volumeName, mount := range c.spec.Volumes {
-		mount = path.Clean(mount)
-		if (name == mount || strings.HasPrefix(name, mount+"/")) && len(mount) > longest {
-			if v, ok := e.volumes[volumeName]; ok {
-				tree, at, longest = v.files, path.Clean("/"+strings.TrimPrefix(name, mount)), len(mount)
-			}
-		}
+	if volumeName, _, below := c.mounted(name); volumeName != "" {
+		return e.volumes[volumeName].files, below
 	}
-	return tree, at
+	return c.files, name
 }
 
 // isDir says if there is a directory at a path of a tree; directories may exist only by what is in them.
@@ -127,6 +129,9 @@ func (e *Engine) copyTo(containerName, dir string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if _, _, ok := c.bound(dir); ok {
+		return errCopyThroughBind
+	}
 	if tree, at := e.resolve(c, dir); !tree.isDir(at) {
 		return notFound("directory", containerName+":"+dir)
 	}
@@ -156,6 +161,9 @@ func (e *Engine) copyFrom(containerName, name string) (io.ReadCloser, error) {
 	c, err := e.find(containerName)
 	if err != nil {
 		return nil, err
+	}
+	if _, _, ok := c.bound(name); ok {
+		return nil, errCopyThroughBind
 	}
 	tree, at := e.resolve(c, name)
 	if _, ok := tree[at]; !ok && !tree.isDir(at) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -56,9 +57,12 @@ func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Contai
 
 func (c *container) describe() cluster.Container {
 	d := cluster.Container{ID: c.id, Name: c.spec.Name, Image: c.spec.Image, Labels: maps.Clone(c.spec.Labels),
-		State: c.state, Created: c.created, Addresses: map[string]netip.Addr{}}
+		State: c.state, Created: c.created, Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
 	if c.spec.Network != "" {
-		d.Addresses[c.spec.Network] = c.address
+		d.Addresses[c.spec.Network] = c.spec.Address
+		if c.spec.Address6.IsValid() {
+			d.Addresses6[c.spec.Network] = c.spec.Address6
+		}
 	}
 	if c.process != nil { // Docker lists the ports of running containers only
 		d.Ports = c.spec.Ports
@@ -120,12 +124,11 @@ func (e *Engine) inspect(kind cluster.ObjectKind, name string) (json.RawMessage,
 		if err != nil {
 			return nil, err
 		}
-		object = map[string]any{"Id": c.id, "Name": "/" + c.spec.Name,
-			"State":  map[string]any{"Status": c.state, "ExitCode": c.exitCode},
-			"Config": map[string]any{"Image": c.spec.Image, "Labels": c.spec.Labels, "Env": c.spec.Env}}
+		object = c.inspect()
 	case cluster.KindNetwork:
 		if n := e.findNetwork(name); n != nil {
-			object = map[string]any{"Id": n.ID, "Name": n.Name, "Labels": n.Labels}
+			object = map[string]any{"Id": n.ID, "Name": n.Name, "Labels": n.Labels,
+				"EnableIPv6": slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Addr().Is6() })}
 		}
 	case cluster.KindVolume:
 		if v, ok := e.volumes[name]; ok {
@@ -140,6 +143,27 @@ func (e *Engine) inspect(kind cluster.ObjectKind, name string) (json.RawMessage,
 		return nil, notFound(string(kind), name)
 	}
 	return json.Marshal(object)
+}
+
+// inspect is the part of Docker's description of a container that its specification determines.
+func (c *container) inspect() map[string]any {
+	var mounts []map[string]any
+	for _, name := range slices.Sorted(maps.Keys(c.spec.Volumes)) {
+		mounts = append(mounts, map[string]any{"Type": "volume", "Source": name, "Target": c.spec.Volumes[name]})
+	}
+	for _, b := range c.spec.Binds {
+		mounts = append(mounts, map[string]any{"Type": "bind", "Source": b.Source, "Target": b.Target, "ReadOnly": b.ReadOnly})
+	}
+	networks := map[string]any{}
+	if c.spec.Network != "" {
+		networks[c.spec.Network] = map[string]any{"Aliases": c.spec.Aliases}
+	}
+	return map[string]any{"Id": c.id, "Name": "/" + c.spec.Name,
+		"State":  map[string]any{"Status": c.state, "Running": c.process != nil, "Paused": c.state == "paused", "ExitCode": c.exitCode},
+		"Config": map[string]any{"Image": c.spec.Image, "Labels": c.spec.Labels, "Env": c.spec.Env},
+		"HostConfig": map[string]any{"NanoCpus": c.spec.CPUMillis * 1e6, "Memory": c.spec.MemoryBytes, "MemorySwap": c.spec.MemoryBytes,
+			"Mounts": mounts},
+		"NetworkSettings": map[string]any{"Networks": networks}}
 }
 
 // CreateNetwork implements cluster.Provisioner.
@@ -158,16 +182,17 @@ func (e *Engine) createNetwork(spec cluster.NetworkSpec) error {
 		return conflict("network with name %s already exists", spec.Name)
 	}
 	n := &cluster.Network{ID: e.id(), Name: spec.Name, Labels: maps.Clone(spec.Labels)}
-	if spec.Subnet.IsValid() {
+	for _, wanted := range []netip.Prefix{spec.Subnet, spec.Subnet6} {
+		if !wanted.IsValid() {
+			continue
+		}
 		for _, other := range e.networks {
-			for _, subnet := range other.Subnets {
-				if subnet.Overlaps(spec.Subnet) {
-					return &fault.Error{Code: fault.NetworkOverlap, Summary: "the subnet " + spec.Subnet.String() + " overlaps with network " + other.Name,
-						Hint: "Remove that network, or choose another subnet."}
-				}
+			if slices.ContainsFunc(other.Subnets, wanted.Overlaps) {
+				return &fault.Error{Code: fault.NetworkOverlap, Summary: "the subnet " + wanted.String() + " overlaps with network " + other.Name,
+					Hint: "Remove that network, or choose another subnet."}
 			}
 		}
-		n.Subnets = []netip.Prefix{spec.Subnet}
+		n.Subnets = append(n.Subnets, wanted)
 	}
 	e.networks[spec.Name] = n
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -46,16 +47,23 @@ type Process struct {
 	done   chan struct{} // closed when the container has ended
 	// listeners on the host, by the container's port.
 	listeners map[uint16]net.Listener
+	frozen    chan struct{} // nil unless the container is paused; closed when it goes on
 }
 
 // Listener is what arrives at one of the container's published ports; nil unless the engine was told to
 // [Engine.ListenOnPorts]. It is closed when the container ends.
-func (p *Process) Listener(containerPort uint16) net.Listener { return p.listeners[containerPort] }
+func (p *Process) Listener(containerPort uint16) net.Listener {
+	l := p.listeners[containerPort]
+	if l == nil {
+		return nil
+	}
+	return freezable{l, p}
+}
 
 // Stopping is closed when the container is asked to stop, or is killed.
 func (p *Process) Stopping() <-chan struct{} { return p.stop }
 
-// Stdout is what Attach and Logs see. It never blocks.
+// Stdout is what Attach and Logs see. It blocks only while the container is paused.
 func (p *Process) Stdout() io.Writer { return processOutput{p, true} }
 
 // Stderr is what only Logs sees.
@@ -70,10 +78,13 @@ func (p *Process) Emit(event nodeapi.Event) {
 	_, _ = p.Stdout().Write(append(line, '\n'))
 }
 
-// ReadFile reads a file of the container, or of a volume where one is mounted.
+// Lookup asks the engine's DNS for a name, as [Engine.Lookup] does.
+func (p *Process) Lookup(name string) []netip.Addr { return p.engine.Lookup(p.Name, name) }
+
+// ReadFile reads a file of the container, or of what is mounted there.
 func (p *Process) ReadFile(path string) ([]byte, error) { return p.engine.ReadFile(p.Name, path) }
 
-// WriteFile writes a file into the container, or onto a volume where one is mounted.
+// WriteFile writes a file into the container, or onto what is mounted there.
 func (p *Process) WriteFile(path string, content []byte) error {
 	return p.engine.WriteFile(p.Name, path, content)
 }
@@ -87,9 +98,9 @@ type processOutput struct {
 }
 
 func (w processOutput) Write(b []byte) (int, error) {
-	w.p.engine.mu.Lock()
+	runs := w.p.lockUnfrozen()
 	defer w.p.engine.mu.Unlock()
-	if w.p.c.process != w.p {
+	if !runs {
 		return 0, io.ErrClosedPipe
 	}
 	w.p.c.log = append(w.p.c.log, b...)

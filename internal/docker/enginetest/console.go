@@ -98,16 +98,22 @@ func (s *suite) testLogs(t *testing.T) {
 	}
 }
 
+// run runs the program in a container that runs, and returns its exit code and what it wrote.
+func (s *suite) run(t *testing.T, container string, e cluster.ExecSpec, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	e.Cmd, e.Stdout, e.Stderr = append([]string{programPath}, args...), &out, &err
+	code, failure := s.Exec(t.Context(), container, e)
+	s.must(t, failure)
+	return code, out.String(), err.String()
+}
+
 func (s *suite) testExec(t *testing.T) {
 	spec := s.spec("exec", "serve")
 	s.start(t, spec)
 	run := func(t *testing.T, e cluster.ExecSpec, args ...string) (code int, stdout, stderr string) {
 		t.Helper()
-		var out, err bytes.Buffer
-		e.Cmd, e.Stdout, e.Stderr = append([]string{programPath}, args...), &out, &err
-		code, failure := s.Exec(t.Context(), spec.Name, e)
-		s.must(t, failure)
-		return code, out.String(), err.String()
+		return s.run(t, spec.Name, e, args...)
 	}
 	t.Run("exit code and outputs", func(t *testing.T) {
 		if code, out, err := run(t, cluster.ExecSpec{}, "fail", "42"); code != 42 || out != "" || err != "failed\n" {

@@ -97,6 +97,8 @@ func (s *suite) calls(name string) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"start":     func(ctx context.Context) error { return s.StartContainer(ctx, name) },
 		"stop":      func(ctx context.Context) error { return s.StopContainer(ctx, name, time.Second) },
+		"pause":     func(ctx context.Context) error { return s.PauseContainer(ctx, name) },
+		"unpause":   func(ctx context.Context) error { return s.UnpauseContainer(ctx, name) },
 		"remove":    func(ctx context.Context) error { return s.RemoveContainer(ctx, name) },
 		"copy to":   func(ctx context.Context) error { return s.CopyTo(ctx, name, "/", bytes.NewReader(make([]byte, 1024))) },
 		"copy from": func(ctx context.Context) error { return second(s.CopyFrom(ctx, name, "/")) },

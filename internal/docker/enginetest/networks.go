@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -16,19 +17,32 @@ import (
 // network creates a network with a subnet that nothing else has, and removes it after the test.
 func (s *suite) network(t *testing.T, name string) (string, netip.Prefix) {
 	t.Helper()
-	name = s.name + "-" + name
+	spec := s.createNetwork(t, name, false)
+	return spec.Name, spec.Subnet
+}
+
+// createNetwork is network for IPv6 as well; then it skips the test if the engine has none.
+func (s *suite) createNetwork(t *testing.T, name string, ipv6 bool) cluster.NetworkSpec {
+	t.Helper()
+	spec := cluster.NetworkSpec{Name: s.name + "-" + name, Labels: s.labels}
 	for range 20 {
-		subnet := netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", 64+rand.IntN(128), rand.IntN(256)))
-		err := s.CreateNetwork(t.Context(), cluster.NetworkSpec{Name: name, Labels: s.labels, Subnet: subnet})
-		if fault.CodeOf(err) == fault.NetworkOverlap {
+		spec.Subnet = netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", 64+rand.IntN(128), rand.IntN(256)))
+		if ipv6 {
+			spec.Subnet6 = netip.MustParsePrefix(fmt.Sprintf("fd00:%x:%x:1::/64", 1+rand.IntN(0xffff), 1+rand.IntN(0xffff)))
+		}
+		err := s.CreateNetwork(t.Context(), spec)
+		switch {
+		case fault.CodeOf(err) == fault.NetworkOverlap:
 			continue
+		case ipv6 && fault.CodeOf(err) == fault.DockerRefused && s.executable != "":
+			t.Skip(err)
 		}
 		s.must(t, err)
-		t.Cleanup(func() { s.cleanUp(t, s.RemoveNetwork(context.Background(), name)) })
-		return name, subnet
+		t.Cleanup(func() { s.cleanUp(t, s.RemoveNetwork(context.Background(), spec.Name)) })
+		return spec
 	}
 	t.Fatal("there is no free subnet")
-	return "", netip.Prefix{}
+	return spec
 }
 
 func (s *suite) testNetwork(t *testing.T) {
@@ -55,6 +69,15 @@ func (s *suite) testNetwork(t *testing.T) {
 		}
 	})
 	t.Run("fixed address", func(t *testing.T) { s.testAddress(t, name, subnet) })
+	t.Run("aliases", func(t *testing.T) { s.testAliases(t, name, subnet) })
+	t.Run("an address of no subnet", func(t *testing.T) {
+		spec := s.spec("off-net", "serve")
+		spec.Network, spec.Address = name, netip.MustParseAddr("192.0.2.77")
+		s.want(t, s.createAndStart(t, spec), fault.DockerRefused)
+		spec = s.spec("no-ipv6", "serve")
+		spec.Network, spec.Address6 = name, netip.MustParseAddr("fd00::77")
+		s.want(t, s.createAndStart(t, spec), fault.DockerRefused)
+	})
 	t.Run("in use", func(t *testing.T) {
 		spec := s.spec("on-net", "serve")
 		spec.Network = name
@@ -64,12 +87,7 @@ func (s *suite) testNetwork(t *testing.T) {
 	t.Run("missing when a container starts", func(t *testing.T) {
 		spec := s.spec("no-net", "serve")
 		spec.Network = s.name + "-no-such-network"
-		_, err := s.CreateContainer(t.Context(), spec)
-		if err == nil { // an engine may notice at either
-			defer func() { s.cleanUp(t, s.RemoveContainer(context.Background(), spec.Name)) }()
-			err = s.StartContainer(t.Context(), spec.Name)
-		}
-		s.want(t, err, fault.NotFound)
+		s.want(t, s.createAndStart(t, spec), fault.NotFound)
 	})
 	t.Run("remove", func(t *testing.T) {
 		s.must(t, s.RemoveNetwork(t.Context(), list[0].ID))
@@ -79,9 +97,7 @@ func (s *suite) testNetwork(t *testing.T) {
 
 // testAddress gives a container an address that it has before, while and after it runs.
 func (s *suite) testAddress(t *testing.T, network string, subnet netip.Prefix) {
-	octets := subnet.Addr().As4()
-	octets[3] = 77
-	address := netip.AddrFrom4(octets)
+	address := nth(subnet, 77)
 	spec := s.spec("address", "serve")
 	spec.Network, spec.Address = network, address
 	check := func(when string) {
@@ -99,6 +115,58 @@ func (s *suite) testAddress(t *testing.T, network string, subnet netip.Prefix) {
 	s.want(t, s.StartContainer(t.Context(), second.Name), fault.Conflict)
 	s.must(t, s.StopContainer(t.Context(), spec.Name, 0))
 	check("when it has stopped")
+}
+
+// nth is the address of a subnet that ends in n.
+func nth(subnet netip.Prefix, n byte) netip.Addr {
+	octets := subnet.Addr().AsSlice()
+	octets[len(octets)-1] = n
+	address, _ := netip.AddrFromSlice(octets)
+	return address
+}
+
+// createAndStart is for what must fail: an engine may notice at either.
+func (s *suite) createAndStart(t *testing.T, spec cluster.ContainerSpec) error {
+	t.Helper()
+	if _, err := s.CreateContainer(t.Context(), spec); err != nil {
+		return err
+	}
+	defer func() { s.cleanUp(t, s.RemoveContainer(context.Background(), spec.Name)) }()
+	return s.StartContainer(t.Context(), spec.Name)
+}
+
+// testAliases gives two containers a name in common, which finds both as long as they run.
+func (s *suite) testAliases(t *testing.T, network string, subnet netip.Prefix) {
+	shared, own := "api."+s.name, "second."+s.name
+	first := s.spec("alias-1", "serve")
+	first.Network, first.Address, first.Aliases = network, nth(subnet, 81), []string{shared}
+	s.start(t, first)
+	second := s.spec("alias-2", "serve")
+	second.Network, second.Address, second.Aliases = network, nth(subnet, 82), []string{shared, own}
+	s.start(t, second)
+	for name, want := range map[string][]netip.Addr{
+		shared: {first.Address, second.Address}, own: {second.Address}, first.Name: {first.Address},
+	} {
+		s.resolves(t, first.Name, name, want...)
+	}
+	s.must(t, s.StopContainer(t.Context(), second.Name, 0))
+	s.resolves(t, first.Name, shared, first.Address)
+}
+
+// resolves checks what a container finds under a name.
+func (s *suite) resolves(t *testing.T, container, name string, want ...netip.Addr) {
+	t.Helper()
+	code, out, err := s.run(t, container, cluster.ExecSpec{}, "lookup", name)
+	var found []netip.Addr
+	for _, line := range strings.Fields(out) {
+		address, err := netip.ParseAddr(line)
+		s.must(t, err)
+		found = append(found, address)
+	}
+	slices.SortFunc(found, netip.Addr.Compare)
+	if !slices.Equal(found, want) {
+		t.Errorf("%s is %v, want %v (%d, %q)", name, found, want, code, err)
+	}
 }
 
 func (s *suite) testVolume(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -30,6 +31,10 @@ type Process struct {
 	Size     func() cluster.WindowSize
 	Getenv   func(string) string
 	ReadFile func(string) ([]byte, error)
+	// WriteFile writes a file that exists.
+	WriteFile func(string, []byte) error
+	// Lookup asks the DNS for the addresses of a name.
+	Lookup func(string) ([]string, error)
 	// Listen accepts connections to a TCP port of the container.
 	Listen func(port uint16) (net.Listener, error)
 }
@@ -46,6 +51,7 @@ func Main(m *testing.M) {
 	os.Exit(Program(Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Stop: stop, Size: terminalSize,
 		Getenv: os.Getenv, ReadFile: os.ReadFile,
+		WriteFile: func(name string, content []byte) error { return os.WriteFile(name, content, 0o600) }, Lookup: net.LookupHost,
 		Listen: func(port uint16) (net.Listener, error) { return net.Listen("tcp", fmt.Sprintf(":%d", port)) },
 	}))
 }
@@ -67,6 +73,8 @@ func terminalSize() cluster.WindowSize {
 //	fail CODE     write "failed" to standard error and end with the code
 //	cat           copy standard input to standard output
 //	read FILE     write a file to standard output
+//	write FILE    write "written" to a file
+//	lookup NAME   write the addresses that the DNS has for a name, sorted, one a line
 //	size          wait until the terminal is 101 by 37 and say so
 //	env NAME      write the value of a variable
 func Program(p Process) int {
@@ -107,6 +115,20 @@ func Program(p Process) int {
 			return 1
 		}
 		_, _ = p.Stdout.Write(content)
+	case "write":
+		if err := p.WriteFile(arg, []byte("written\n")); err != nil {
+			fmt.Fprintln(p.Stderr, err)
+			return 1
+		}
+	case "lookup":
+		addresses, err := p.Lookup(arg)
+		if err != nil {
+			fmt.Fprintln(p.Stderr, err)
+			return 1
+		}
+		for _, address := range slices.Sorted(slices.Values(addresses)) {
+			fmt.Fprintln(p.Stdout, address)
+		}
 	case "size":
 		return awaitSize(p)
 	case "env":

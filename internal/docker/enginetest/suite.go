@@ -52,7 +52,8 @@ func Run(t *testing.T, h Harness) {
 		name string
 		f    func(*testing.T)
 	}{
-		{"Containers", s.testContainers}, {"Network", s.testNetwork}, {"Volume", s.testVolume}, {"Files", s.testFiles},
+		{"Containers", s.testContainers}, {"Pause", s.testPause}, {"Limits", s.testLimits}, {"Binds", s.testBinds},
+		{"Network", s.testNetwork}, {"IPv6", s.testIPv6}, {"Volume", s.testVolume}, {"Files", s.testFiles},
 		{"Output", s.testOutput}, {"Exec", s.testExec}, {"Images", s.testImages}, {"Inspect", s.testInspect},
 		{"Missing", s.testMissing}, {"Cancelled", s.testCancelled}, {"Concurrent", s.testConcurrent},
 	} {
