@@ -22,8 +22,11 @@ func (n *Node) ownUser() string {
 }
 
 // NewClient is a client for what this process does in its own name.
-func NewClient(n *Node) (kubernetes.Interface, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig(n.ownUser()))
+func NewClient(n *Node) (kubernetes.Interface, error) { return newClientOf(n, n.ownUser()) }
+
+// newClientOf is a client of one of the node's users.
+func newClientOf(n *Node, user string) (kubernetes.Interface, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", n.Kubeconfig(user))
 	if err != nil {
 		return nil, err
 	}

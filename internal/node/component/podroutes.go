@@ -31,7 +31,8 @@ func PodRoutes(n *Node, api string) supervise.Component {
 		Name:      NamePodRoutes,
 		DependsOn: []string{api},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			client, err := NewClient(n)
+			// A kubelet may read its own node only; kube-proxy reads all.
+			client, err := newClientOf(n, NameKubeProxy)
 			if err != nil {
 				return err
 			}
