@@ -11,20 +11,22 @@ import (
 	"k8s.io/kubernetes/cmd/kubelet/app/options"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 	"k8s.io/kubernetes/pkg/kubelet/apis/config/validation"
+	"k8s.io/kubernetes/pkg/volume"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Kubelet runs the node's pods through containerd. controllers is closed when the controller manager of the same
-// process has been built, nil if there is none.
-func Kubelet(n *Node, controllers <-chan struct{}) supervise.Component {
+// Kubelet runs the node's pods through containerd. registered is closed when the node's object is there: a kubelet that
+// is faster makes one without what only we know. controllers is closed when the controller manager of the same process
+// has built its controllers, nil if there is none.
+func Kubelet(n *Node, registered, controllers <-chan struct{}) supervise.Component {
 	url := fmt.Sprintf("http://127.0.0.1:%d/healthz", nodeapi.KubeletHealthzPort)
 	return supervise.Component{
 		Name:    NameKubelet,
 		Version: kubernetesVersion(),
 		Runner: supervise.Func(func(ctx context.Context) error {
-			return runKubelet(ctx, n, controllers)
+			return runKubelet(ctx, n, registered, controllers)
 		}),
 		Ready: func(ctx context.Context) error {
 			if err := awaitContainerd(ctx); err != nil {
@@ -93,7 +95,7 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 	c.StreamingConnectionIdleTimeout = metav1.Duration{Duration: 4 * time.Hour}
 }
 
-func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error {
+func runKubelet(ctx context.Context, n *Node, registered, controllers <-chan struct{}) error {
 	if err := awaitContainerd(ctx); err != nil {
 		return err
 	}
@@ -126,6 +128,7 @@ func runKubelet(ctx context.Context, n *Node, controllers <-chan struct{}) error
 	if err := limitSize(ctx, n, server, deps); err != nil {
 		return err
 	}
+	deps.VolumePlugins = append([]volume.VolumePlugin{gate{ctx: ctx, open: registered}}, deps.VolumePlugins...)
 	if controllers != nil {
 		deps.VolumePlugins = append(deps.VolumePlugins, csiKeeper{ctx: ctx, built: controllers})
 	}

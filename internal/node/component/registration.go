@@ -18,9 +18,8 @@ import (
 // Registration makes this node's object with what was decided before the node was made: its pod range, its address,
 // its labels and taints, and the label of its role, which a kubelet may not give itself (NodeRestriction). The kubelet
 // finds the object and adds the rest. kube-proxy, which looks for the address once a second, finds it at its first look.
-// api is the component that the API server is reached by.
-func Registration(n *Node, api string) supervise.Component {
-	ready := make(chan struct{})
+// api is the component that the API server is reached by; registered is closed when the object is there.
+func Registration(n *Node, api string, registered chan struct{}) supervise.Component {
 	return supervise.Component{
 		Name:      NameRegistration,
 		DependsOn: []string{api},
@@ -34,11 +33,11 @@ func Registration(n *Node, api string) supervise.Component {
 				return fmt.Errorf("register node %s: %w", n.Node, err)
 			}
 			Logger(NameRegistration).Info("Registered the node", "node", n.Node, "addresses", n.IPs, "podCIDRs", n.NodePodCIDRs)
-			close(ready)
+			close(registered)
 			<-ctx.Done()
 			return nil
 		}),
-		Ready:   awaitClosed(ready, "the API server to take the node's object"),
+		Ready:   awaitClosed(registered, "the API server to take the node's object"),
 		Restart: once,
 	}
 }

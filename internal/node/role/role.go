@@ -38,15 +38,15 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 		return nil, err
 	}
 	etcd := component.EtcdFor(n, zapcore.AddSync(logs.Writer(component.NameEtcd)))
-	controllers := make(chan struct{})
+	registered, controllers := make(chan struct{}), make(chan struct{})
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
 		component.APIServer(n, door),
-		component.Registration(n, component.NameAPIServer),
+		component.Registration(n, component.NameAPIServer, registered),
 		component.ControllerManager(n, controllers),
 		component.Scheduler(n),
 		component.DNS(n),
-		component.Kubelet(n, controllers),
+		component.Kubelet(n, registered, controllers),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
 		component.PodRoutes(n, component.NameAPIServer),
@@ -55,12 +55,13 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 
 // agent is what runs pods, with a balancer in the place of the API server.
 func agent(n *component.Node, logs Logs) []supervise.Component {
+	registered := make(chan struct{})
 	return []supervise.Component{
 		balancer.Component(balancer.Config{
 			Name: component.NameBalancer, Listen: n.LocalAPI(), CAFile: n.PKI("ca.crt"), Log: logs.Writer(component.NameBalancer),
 		}),
-		component.Registration(n, component.NameBalancer),
-		component.Kubelet(n, nil),
+		component.Registration(n, component.NameBalancer, registered),
+		component.Kubelet(n, registered, nil),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
 		component.PodRoutes(n, component.NameBalancer),
