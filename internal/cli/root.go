@@ -19,7 +19,11 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/list"
 	"github.com/skiff-cluster/skiff/internal/cli/load"
 	"github.com/skiff-cluster/skiff/internal/cli/node"
+	"github.com/skiff-cluster/skiff/internal/cli/pause"
+	"github.com/skiff-cluster/skiff/internal/cli/resume"
+	"github.com/skiff-cluster/skiff/internal/cli/start"
 	"github.com/skiff-cluster/skiff/internal/cli/status"
+	"github.com/skiff-cluster/skiff/internal/cli/stop"
 	"github.com/skiff-cluster/skiff/internal/cli/version"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nearest"
@@ -60,7 +64,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	}{
 		{"Clusters:", []*cobra.Command{
 			create.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
-			config.NewCmd(deps),
+			start.NewCmd(deps, nil), stop.NewCmd(deps, nil), pause.NewCmd(deps, nil), resume.NewCmd(deps, nil), config.NewCmd(deps),
 		}},
 		{"Working with a cluster:", []*cobra.Command{
 			kubectl.NewCmd(deps, nil), kubeconfig.NewCmd(deps, nil), load.NewCmd(deps, nil), node.NewCmd(deps),

@@ -84,6 +84,8 @@ type creation struct {
 	opts    CreateOptions
 	// id is on every object that is made, and tells them from those of others.
 	id string
+	// keep is the role of nodes that a rollback leaves alone.
+	keep nodeapi.Role
 
 	// Set by the step that makes the certificates, read by those that wait for it.
 	files       map[string]pki.Files

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -59,6 +60,24 @@ type plannedNode struct {
 	join              bool // its datastore is a new member of the others'
 }
 
+// label is a group as it is kept on each of its nodes, "" if it says nothing.
+func (g Group) label() string {
+	g.Role, g.Count = "", 0
+	text, err := json.Marshal(g)
+	if err != nil || string(text) == `{"role":"","count":0}` {
+		return "" // no type here can fail to encode
+	}
+	return string(text)
+}
+
+// groupOf is what the user asked for a node that is there.
+func groupOf(c Container) Group {
+	g := Group{}
+	_ = json.Unmarshal([]byte(c.Labels[nodeapi.LabelGroup]), &g) // an older Skiff's nodes have none
+	g.Role, g.Count = nodeapi.Role(c.Labels[nodeapi.LabelRole]), 1
+	return g
+}
+
 // addresses are the node's own, on the cluster's network.
 func (n plannedNode) addresses() []netip.Addr {
 	if n.address6.IsValid() {
@@ -102,6 +121,9 @@ func (p *Plan) container(n plannedNode) ContainerSpec {
 		p.addMachine(&spec, n)
 	}
 	spec.Labels[nodeapi.LabelKubernetes] = p.Kubernetes
+	if group := n.group.label(); group != "" {
+		spec.Labels[nodeapi.LabelGroup] = group
+	}
 	if p.spec.Ephemeral {
 		spec.Labels[nodeapi.LabelEphemeral] = "true"
 	}
@@ -134,7 +156,7 @@ func (p *Plan) addMachine(spec *ContainerSpec, n plannedNode) {
 // config is what the node is told of itself.
 func (p *Plan) config(n plannedNode) nodeapi.Config {
 	c := nodeapi.Config{APIVersion: nodeapi.ConfigVersion, Cluster: p.Cluster, Node: n.name, Role: n.role, ClusterDomain: clusterDomain}
-	c.Servers = p.members()
+	c.Servers = p.members(n)
 	if n.role == nodeapi.RoleEdge {
 		return c
 	}
@@ -148,12 +170,16 @@ func (p *Plan) config(n plannedNode) nodeapi.Config {
 	return c
 }
 
-// members are the names of all servers that the cluster will have.
-func (p *Plan) members() []string {
+// members are the names of the servers that there are when a node starts: all that are planned, but for a server that
+// joins others only those up to itself, because the datastore takes one new member at a time.
+func (p *Plan) members(of plannedNode) []string {
 	members := slices.Clone(p.others)
 	for _, n := range p.nodes {
 		if n.role == nodeapi.RoleServer {
 			members = append(members, n.name)
+		}
+		if of.join && n.name == of.name {
+			break
 		}
 	}
 	return members

@@ -27,6 +27,9 @@ func (r *readiness) checkAPI(ctx context.Context, creds *Credentials) error {
 	r.mu.Lock()
 	deadline := r.deadline
 	r.mu.Unlock()
+	if deadline.IsZero() { // every node runs already
+		deadline = time.Now().Add(r.wait)
+	}
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	client, err := creds.client()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -54,5 +55,8 @@ func (c *creation) made(ctx context.Context) (*objects, error) {
 	containers, err := c.service.Engine.Containers(ctx, label)
 	networks, networksErr := c.service.Engine.Networks(ctx, label)
 	volumes, volumesErr := c.service.Engine.Volumes(ctx, label)
+	containers = slices.DeleteFunc(containers, func(container Container) bool {
+		return c.keep != "" && container.Labels[nodeapi.LabelRole] == string(c.keep)
+	})
 	return &objects{containers, networks, volumes}, errors.Join(err, networksErr, volumesErr)
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // Service is the clusters of one engine.
@@ -16,6 +18,8 @@ type Service struct {
 	Engine Engine
 	// Image opens the node image that this program carries.
 	Image func() (NodeImage, error)
+	// Kube talks with clusters' own APIs.
+	Kube Kube
 	// Events is told what happens; nil drops it.
 	Events event.Sink
 	// Version of Skiff, for the labels.
@@ -74,10 +78,10 @@ func (o *observation) get(name string) (*Cluster, error) {
 	return nil, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no cluster %s", name), Hint: hint}
 }
 
-// running returns the nodes of a cluster with these names, all if there are none, and refuses those that do not
-// run. A name may leave out what all nodes of the cluster begin with.
+// running returns the nodes of a cluster with these names, all that run pods if there are none, and refuses those that
+// do not run. A name may leave out what all nodes of the cluster begin with.
 func (c *Cluster) running(names []string) ([]Node, error) {
-	nodes := c.Nodes
+	nodes := slices.DeleteFunc(slices.Clone(c.Nodes), func(n Node) bool { return n.Role == nodeapi.RoleEdge })
 	if len(names) > 0 {
 		nodes = nil
 		for _, name := range names {
@@ -111,24 +115,4 @@ func (c *Cluster) node(name string) (Node, error) {
 	}
 	return Node{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("cluster %s has no node %s", c.Name, name),
 		Hint: "Its nodes are: " + strings.Join(names, ", ") + "."}
-}
-
-// wake says how to bring nodes that do not run back.
-func (c *Cluster) wake() string {
-	var stopped, paused []string
-	for _, n := range c.Nodes {
-		switch n.State {
-		case "paused":
-			paused = append(paused, n.Name)
-		case "exited", "created", "dead":
-			stopped = append(stopped, n.Name)
-		}
-	}
-	switch {
-	case len(paused) > 0:
-		return fmt.Sprintf("Run 'docker unpause %s' first.", strings.Join(paused, " "))
-	case len(stopped) > 0:
-		return fmt.Sprintf("Run 'docker start %s' first.", strings.Join(stopped, " "))
-	}
-	return fmt.Sprintf("See 'skiff status %s'.", c.Name)
 }

@@ -60,14 +60,14 @@ func (s *Service) report(ctx context.Context, node string) (*nodeapi.Status, err
 }
 
 // ask runs a command of the node's own program in a node and returns what it prints.
-func (s *Service) ask(ctx context.Context, node, command string) ([]byte, error) {
+func (s *Service) ask(ctx context.Context, node string, command ...string) ([]byte, error) {
 	var out, errs bytes.Buffer
-	code, err := s.Engine.Exec(ctx, node, ExecSpec{Cmd: []string{nodeapi.NodeBinary, command}, Stdout: &out, Stderr: &errs})
+	code, err := s.Engine.Exec(ctx, node, ExecSpec{Cmd: append([]string{nodeapi.NodeBinary}, command...), Stdout: &out, Stderr: &errs})
 	if err != nil {
 		return nil, err
 	}
 	if code != 0 {
-		return nil, commandFailed(node, command, code, errs.String())
+		return nil, commandFailed(node, strings.Join(command, " "), code, errs.String())
 	}
 	return out.Bytes(), nil
 }

@@ -48,6 +48,12 @@ const (
 	KindVolume     Kind = "volume"     // create a node's volume
 	KindNode       Kind = "node"       // create and start a node; Subject is its name
 	KindStart      Kind = "start"      // wait until the node's components are ready
+	KindStop       Kind = "stop"       // stop a node; Subject is its name
+	KindPause      Kind = "pause"      // freeze a node
+	KindResume     Kind = "resume"     // let a frozen node go on
+	KindDrain      Kind = "drain"      // move the pods of a node to others
+	KindMember     Kind = "member"     // change the datastore's list of members; Subject is the server
+	KindMove       Kind = "move"       // make a server one of several: the API's endpoint leaves it
 	KindComponent  Kind = "component"  // one component of a node came up; child of KindStart
 	KindCheck      Kind = "check"      // one clause of the readiness contract; Subject is its name
 	KindKubeconfig Kind = "kubeconfig" // write the kubeconfig entry

@@ -40,6 +40,8 @@ const usage = `usage: skiff-node            run the node (PID 1)
        skiff-node status     print the node's status as JSON
        skiff-node images     print the node's images as JSON
        skiff-node load       load images from an archive on standard input, and print their names as JSON
+       skiff-node member list|add NAME|remove NAME
+                             show or change the members of the datastore
        skiff-node version    print the versions of what is in the image as JSON`
 
 var errUsage = errors.New("usage")
@@ -47,6 +49,9 @@ var errUsage = errors.New("usage")
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return run(ctx)
+	}
+	if args[0] == "member" {
+		return member(ctx, args[1:])
 	}
 	if len(args) > 1 {
 		return errUsage

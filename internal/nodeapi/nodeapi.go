@@ -123,6 +123,8 @@ const (
 	LabelVersions = "dev.skiff.versions"
 	// LabelEphemeral is "true" on containers whose datastore does not fsync.
 	LabelEphemeral = "dev.skiff.ephemeral"
+	// LabelGroup holds what the user asked for a node as JSON (see package cluster, Group), on its container.
+	LabelGroup = "dev.skiff.group"
 	// LabelCreation is the same random value on all objects of one run of `skiff create`, so that it never
 	// removes what another run made.
 	LabelCreation = "dev.skiff.creation"

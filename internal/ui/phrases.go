@@ -41,6 +41,31 @@ var phrases = map[event.Kind]phrase{
 		failed: "Kubernetes did not come up on %", skipped: "Kubernetes is up on % already",
 		undone: "Stopped Kubernetes on %",
 	},
+	event.KindStop: {
+		doing: "Stopping node %", done: "Stopped node %", failed: "Stopping node % failed",
+		skipped: "Node % does not run", undone: "Started node % again",
+	},
+	event.KindPause: {
+		doing: "Freezing node %", done: "Froze node %", failed: "Freezing node % failed",
+		skipped: "Node % does not run", undone: "Node % goes on",
+	},
+	event.KindResume: {
+		doing: "Resuming node %", done: "Node % goes on", failed: "Resuming node % failed",
+		skipped: "Node % is not frozen", undone: "Froze node %",
+	},
+	event.KindDrain: {
+		doing: "Draining node %", done: "Drained node %", failed: "Draining node % failed",
+		skipped: "Node % is not drained", undone: "Node % takes pods again",
+	},
+	event.KindMember: {
+		doing: "Changing the datastore's members: %", done: "Changed the datastore's members: %",
+		failed: "Changing the datastore's members failed: %", skipped: "The datastore's members are as they should be: %",
+		undone: "Changed the datastore's members back: %",
+	},
+	event.KindMove: {
+		doing: "Making room for an edge before %", done: "% leaves the API's endpoint to an edge",
+		failed: "Making room for an edge before % failed", skipped: "The API's endpoint is an edge already", undone: "% has the API's endpoint again",
+	},
 	event.KindComponent: {
 		doing: "Starting %", done: "% is ready", failed: "% failed", skipped: "% is not needed",
 		undone: "Stopped %",

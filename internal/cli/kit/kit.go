@@ -17,6 +17,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/kube"
 	"github.com/skiff-cluster/skiff/internal/ui"
 	"github.com/skiff-cluster/skiff/internal/ui/tui"
 	"github.com/skiff-cluster/skiff/internal/version"
@@ -60,7 +61,7 @@ func (d *Deps) Service(ctx context.Context, sink event.Sink) (*cluster.Service, 
 	if err != nil {
 		return nil, err
 	}
-	return &cluster.Service{Engine: engine, Image: d.Image, Events: sink, Version: version.Version()}, nil
+	return &cluster.Service{Engine: engine, Image: d.Image, Kube: kube.Kube{}, Events: sink, Version: version.Version()}, nil
 }
 
 // Renderer returns the renderer that suits the error stream. The caller closes it.

@@ -1,4 +1,4 @@
-// Package node is `skiff node`, with its sub-commands list and shell.
+// Package node is `skiff node`, with its sub-commands.
 package node
 
 import (
@@ -11,12 +11,14 @@ import (
 func NewCmd(deps *kit.Deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
-		Short: "List the nodes of a cluster, or open a shell in one",
+		Short: "List, add, remove, start and stop the nodes of a cluster, or open a shell in one",
 		Example: `  skiff node list
+  skiff node add --count 2
   skiff node shell`,
 		Args: kit.Args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(NewListCmd(deps, nil), NewShellCmd(deps, nil))
+	cmd.AddCommand(NewListCmd(deps, nil), NewAddCmd(deps, nil), NewRemoveCmd(deps, nil), NewStartCmd(deps, nil), NewStopCmd(deps, nil),
+		NewShellCmd(deps, nil))
 	return cmd
 }

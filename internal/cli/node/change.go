@@ -1,0 +1,137 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/event"
+)
+
+// ChangeOptions are those of `skiff node remove`, `start` and `stop`.
+type ChangeOptions struct {
+	*kit.Deps
+	Nodes []string
+	Force bool
+	Wait  time.Duration
+}
+
+// NewRemoveCmd returns `skiff node remove`.
+func NewRemoveCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+	o := &ChangeOptions{Deps: deps}
+	cmd := newChangeCmd(o, "remove", runRemove, runF)
+	cmd.Aliases = []string{"rm"}
+	cmd.Short = "Remove nodes from a cluster"
+	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node goes,
+the data of its pods included. The last server cannot be removed, nor one without which there is no majority.`
+	cmd.Example = `  skiff node remove agent-2
+  skiff --cluster ha node remove skiff-ha-server-3
+  skiff node remove agent-1 --force`
+	cmd.Flags().BoolVar(&o.Force, "force", false, "do not wait for pods to move")
+	return cmd
+}
+
+// NewStartCmd returns `skiff node start`.
+func NewStartCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+	o := &ChangeOptions{Deps: deps}
+	cmd := newChangeCmd(o, "start", runStart, runF)
+	cmd.Short = "Start nodes that were stopped"
+	cmd.Long = `Start nodes that were stopped, and wait until they are ready.`
+	cmd.Example = `  skiff node start agent-1
+  skiff --cluster ha node start server-2 server-3`
+	cmd.Flags().DurationVar(&o.Wait, "wait", 2*time.Minute, "how long each node may take to become ready")
+	return cmd
+}
+
+// NewStopCmd returns `skiff node stop`.
+func NewStopCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+	o := &ChangeOptions{Deps: deps}
+	cmd := newChangeCmd(o, "stop", runStop, runF)
+	cmd.Short = "Stop nodes, as if their machines were shut down"
+	cmd.Long = `Stop nodes, as if their machines were shut down. Kubernetes notices after some seconds, and moves their pods.`
+	cmd.Example = `  skiff node stop agent-1
+  skiff --cluster ha node stop server-2`
+	return cmd
+}
+
+func newChangeCmd(o *ChangeOptions, verb string, run, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+	return &cobra.Command{
+		Use:               verb + " NODE...",
+		Args:              kit.Args(1, -1, "the node"),
+		ValidArgsFunction: completeNodes(o.Deps),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Nodes = args
+			return kit.Command(o, run, runF)(cmd, args)
+		},
+	}
+}
+
+// completeNodes offers the names of the cluster's nodes.
+func completeNodes(deps *kit.Deps) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+		defer cancel()
+		service, err := deps.Service(ctx, event.Discard)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		c, err := service.Get(ctx, deps.Flags.Cluster)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var names []cobra.Completion
+		for _, n := range c.Nodes {
+			names = append(names, n.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func runRemove(ctx context.Context, o *ChangeOptions) error {
+	return change(ctx, o, "removed", func(ctx context.Context, s *cluster.Service, node string) error {
+		return s.RemoveNode(ctx, o.Flags.Cluster, node, cluster.RemoveOptions{Force: o.Force})
+	})
+}
+
+func runStart(ctx context.Context, o *ChangeOptions) error {
+	return change(ctx, o, "started", func(ctx context.Context, s *cluster.Service, node string) error {
+		return s.StartNode(ctx, o.Flags.Cluster, node, o.Wait)
+	})
+}
+
+func runStop(ctx context.Context, o *ChangeOptions) error {
+	return change(ctx, o, "stopped", func(ctx context.Context, s *cluster.Service, node string) error {
+		return s.StopNode(ctx, o.Flags.Cluster, node)
+	})
+}
+
+// change does something with one node after the other, and says what was done.
+func change(ctx context.Context, o *ChangeOptions, done string, do func(context.Context, *cluster.Service, string) error) error {
+	renderer := o.Renderer()
+	defer renderer.Close()
+	service, err := o.Service(ctx, renderer)
+	if err != nil {
+		return err
+	}
+	changed := []string{}
+	for _, node := range o.Nodes {
+		if err = do(ctx, service, node); err != nil {
+			break
+		}
+		changed = append(changed, node)
+	}
+	renderer.Close()
+	if o.JSON() {
+		if printErr := o.PrintJSON(map[string][]string{done: changed}); err == nil {
+			err = printErr
+		}
+		return err
+	}
+	for _, node := range changed {
+		o.Say("Node %s is %s.", node, done)
+	}
+	return err
+}

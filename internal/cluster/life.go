@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// States of a node's container, as engines say them.
+const (
+	nodeCreated = "created"
+	nodeRunning = "running"
+	nodePaused  = "paused"
+	nodeExited  = "exited"
+)
+
+// Stop stops a cluster in order: agents first, whose pods end while there is still somebody to tell, then servers, then
+// the edge. It stays stopped when the engine or its host starts again.
+func (s *Service) Stop(ctx context.Context, name string) error {
+	c, err := s.whole(ctx, name)
+	if err != nil {
+		return err
+	}
+	stop := func(n Node) string {
+		switch n.State {
+		case nodeExited, nodeCreated:
+			return ""
+		}
+		return "stop"
+	}
+	steps := s.stepsByRole(c, event.KindStop, stop, nodeapi.RoleAgent, nodeapi.RoleServer, nodeapi.RoleEdge)
+	return s.carryOut(ctx, "the stopping of cluster "+name, steps, func(ctx context.Context, step Step) error {
+		return s.stopNode(ctx, c.named(step.Subject))
+	})
+}
+
+// stopNode stops a node's container. A frozen one has to go on for that.
+func (s *Service) stopNode(ctx context.Context, n Node) error {
+	if n.State == nodePaused {
+		if err := s.Engine.UnpauseContainer(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	return s.Engine.StopContainer(ctx, n.Name, stopGrace)
+}
+
+// Start starts what does not run of a cluster, and returns when it is ready.
+func (s *Service) Start(ctx context.Context, name string, wait time.Duration) (*Cluster, error) {
+	c, err := s.whole(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.start(ctx, c, c.Nodes, wait)
+}
+
+// start starts some nodes of a cluster, and returns when they are ready.
+func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time.Duration) (*Cluster, error) {
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
+	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
+	var steps []Step
+	for _, n := range nodes {
+		node := Step{ID: "node/" + n.Name, Kind: event.KindNode, Subject: n.Name, Detail: "start"}
+		switch n.State {
+		case nodeRunning:
+			node.Skip, node.Detail = true, "it runs"
+			steps = append(steps, node)
+			continue
+		case nodePaused:
+			node.Kind, node.Detail = event.KindResume, "let it go on"
+			steps = append(steps, node)
+			continue
+		}
+		start := Step{ID: "start/" + n.Name, Kind: event.KindStart, Subject: n.Name, Detail: "wait until it is ready", After: []string{node.ID}}
+		check.After = append(check.After, start.ID)
+		steps = append(steps, node, start)
+	}
+	err = s.carryOut(ctx, "the starting of cluster "+c.Name, append(steps, check), func(ctx context.Context, step Step) error {
+		switch step.Kind {
+		case event.KindResume:
+			return s.Engine.UnpauseContainer(ctx, step.Subject)
+		case event.KindNode:
+			return r.start(ctx, step.Subject)
+		case event.KindStart:
+			return r.await(ctx, step.Subject)
+		}
+		return r.checkAPI(ctx, creds)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, c.Name)
+}
+
+// Pause freezes a running cluster: what runs in it goes on where it was when it is resumed.
+func (s *Service) Pause(ctx context.Context, name string) error {
+	c, err := s.whole(ctx, name)
+	if err != nil {
+		return err
+	}
+	pause := func(n Node) string {
+		if n.State == nodeRunning {
+			return "freeze"
+		}
+		return ""
+	}
+	if c.State == StateStopped {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is stopped, and a cluster that does not run cannot be paused", name), Hint: c.wake()}
+	}
+	// The edge last: until then nobody's connection is cut, and none is left waiting for a frozen server among others.
+	steps := s.stepsByRole(c, event.KindPause, pause, nodeapi.RoleAgent, nodeapi.RoleServer, nodeapi.RoleEdge)
+	return s.carryOut(ctx, "the pausing of cluster "+name, steps, func(ctx context.Context, step Step) error {
+		return s.Engine.PauseContainer(ctx, step.Subject)
+	})
+}
+
+// Resume lets a paused cluster go on.
+func (s *Service) Resume(ctx context.Context, name string) error {
+	c, err := s.whole(ctx, name)
+	if err != nil {
+		return err
+	}
+	if c.State == StateStopped {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not paused but stopped", name), Hint: c.wake()}
+	}
+	resume := func(n Node) string {
+		if n.State == nodePaused {
+			return "let it go on"
+		}
+		return ""
+	}
+	steps := s.stepsByRole(c, event.KindResume, resume, nodeapi.RoleServer, nodeapi.RoleAgent, nodeapi.RoleEdge)
+	return s.carryOut(ctx, "the resuming of cluster "+name, steps, func(ctx context.Context, step Step) error {
+		return s.Engine.UnpauseContainer(ctx, step.Subject)
+	})
+}
+
+// whole returns a cluster that was made to its end.
+func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
+	c, err := s.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if c.State == StateIncomplete {
+		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
+			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}
+	}
+	return c, nil
+}
+
+// stepsByRole are steps of one kind for each node, the nodes of a role after all those of the role before. what says
+// what is to be done with a node, "" for nothing.
+func (s *Service) stepsByRole(c *Cluster, kind event.Kind, what func(Node) string, roles ...nodeapi.Role) []Step {
+	var steps []Step
+	var before, these []string
+	for _, role := range roles {
+		these = nil
+		for _, n := range c.Nodes {
+			if n.Role != role {
+				continue
+			}
+			step := Step{ID: string(kind) + "/" + n.Name, Kind: kind, Subject: n.Name, Detail: what(n), After: before}
+			if step.Detail == "" {
+				step.Skip, step.Detail = true, "it is "+n.State
+			}
+			these = append(these, step.ID)
+			steps = append(steps, step)
+		}
+		if len(these) > 0 {
+			before = these
+		}
+	}
+	return steps
+}
+
+// carryOut does steps and says in the user's words how they ended.
+func (s *Service) carryOut(ctx context.Context, what string, steps []Step, do func(context.Context, Step) error) error {
+	return canceled(ctx, what, executor{emit: s.emit, do: do}.run(ctx, steps))
+}
+
+// named returns a node by its whole name; one that does not exist has none.
+func (c *Cluster) named(name string) Node {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return Node{}
+}
+
+// wake says how to make a cluster run.
+func (c *Cluster) wake() string {
+	var states []string
+	for _, n := range c.Nodes {
+		states = append(states, n.State)
+	}
+	all := strings.Join(states, " ")
+	switch {
+	case strings.Contains(all, nodePaused):
+		return fmt.Sprintf("Run 'skiff resume %s' first.", c.Name)
+	case strings.Contains(all, nodeExited), strings.Contains(all, nodeCreated), strings.Contains(all, "dead"):
+		return fmt.Sprintf("Run 'skiff start %s' first.", c.Name)
+	}
+	return fmt.Sprintf("See 'skiff status %s'.", c.Name)
+}

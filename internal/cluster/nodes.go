@@ -1,0 +1,525 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+	"github.com/skiff-cluster/skiff/internal/pki"
+)
+
+// PlanAdd says what AddNodes would do, or refuses what it would refuse. It changes nothing.
+func (s *Service) PlanAdd(ctx context.Context, cluster string, group Group) (*Plan, error) {
+	a, err := s.planAdd(ctx, cluster, group)
+	if err != nil {
+		return nil, canceled(ctx, "the planning of nodes for cluster "+cluster, err)
+	}
+	return a.plan, nil
+}
+
+// AddNodes adds nodes to a running cluster and returns when they are ready. If that fails, or ctx ends, they are removed
+// again, unless opts say otherwise.
+func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opts CreateOptions) (*Cluster, error) {
+	what := "adding nodes to cluster " + cluster
+	a, err := s.planAdd(ctx, cluster, group)
+	if err != nil {
+		return nil, canceled(ctx, what, err)
+	}
+	hint := fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
+	a.creation = &creation{service: s, plan: a.plan, opts: opts, id: rand.Text(), credentials: *a.creds,
+		readiness: s.newReadiness(cluster, opts.Wait, hint)}
+	if err := (executor{emit: s.emit, do: a.do}).run(ctx, a.plan.Steps); err != nil {
+		err = canceled(ctx, what, err)
+		if !opts.Retain {
+			err = errors.Join(err, a.undo(ctx))
+		}
+		return nil, err
+	}
+	return s.Get(ctx, cluster)
+}
+
+// addition adds nodes to a cluster.
+type addition struct {
+	service  *Service
+	cluster  *Cluster
+	creds    *Credentials
+	plan     *Plan
+	creation *creation
+	// member is a running server, which changes the datastore's list of members.
+	member string
+	// moving is the only server of a cluster that gets more, with its edge; nil if there is no need.
+	moving *plannedNode
+	// config is what the nodes that are there were told, as far as it is the same for all.
+	config nodeapi.Config
+}
+
+// planAdd decides all that can be decided before anything is done.
+func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*addition, error) {
+	if group.Count < 1 || group.Role != nodeapi.RoleServer && group.Role != nodeapi.RoleAgent {
+		return nil, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d nodes with the role %q cannot be added", group.Count, group.Role),
+			Hint: "Add one or more servers or agents."}
+	}
+	o, err := observe(ctx, s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	c, err := o.get(cluster)
+	if err != nil {
+		return nil, err
+	}
+	if c.State != StateRunning {
+		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
+	}
+	if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
+		return nil, err
+	}
+	a := &addition{service: s, cluster: c, member: c.server()}
+	if a.creds, err = s.credentials(ctx, c); err != nil {
+		return nil, err
+	}
+	configs, err := s.configs(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	a.config = configs[a.member]
+	spec, err := o.specOf(c, a.config)
+	if err != nil {
+		return nil, err
+	}
+	wanted := spec
+	wanted.Groups = append(slices.Clone(spec.Groups), group)
+	if err := validateGroups(wanted.Groups); err != nil {
+		return nil, err
+	}
+	if err := wanted.Networks.validate(wanted.count("")); err != nil {
+		return nil, err
+	}
+	image, err := s.imageOf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	a.plan = &Plan{Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
+		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
+	a.planNodes(o, group, configs)
+	a.plan.Steps = a.steps()
+	return a, nil
+}
+
+// configs reads what each node was told when it was made. An edge was told nothing that matters here.
+func (s *Service) configs(ctx context.Context, c *Cluster) (map[string]nodeapi.Config, error) {
+	configs := make([]nodeapi.Config, len(c.Nodes))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, n := range c.Nodes {
+		group.Go(func() error {
+			content, err := s.readFile(ctx, n.Name, nodeapi.ConfigPath)
+			if err != nil {
+				return err
+			}
+			if err := json.Unmarshal(content, &configs[i]); err != nil {
+				return fmt.Errorf("the configuration of %s: %w", n.Name, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	byName := map[string]nodeapi.Config{}
+	for i, n := range c.Nodes {
+		byName[n.Name] = configs[i]
+	}
+	return byName, nil
+}
+
+// specOf is the specification of a cluster that is there, out of what a server was told and what the engine shows.
+func (o *observation) specOf(c *Cluster, config nodeapi.Config) (Spec, error) {
+	spec := Spec{Name: c.Name, Ephemeral: config.Ephemeral, Networks: Networks{PodCIDRs: config.PodCIDRs, ServiceCIDRs: config.ServiceCIDRs},
+		Settings: Settings{FeatureGates: config.FeatureGates, RuntimeConfig: config.RuntimeConfig, ExtraArgs: config.ExtraArgs,
+			NodeFailure: config.NodeFailure, Registries: config.Registries, ContainerdPatches: config.ContainerdPatches}}
+	objects := o.objects[c.Name]
+	for _, n := range objects.networks {
+		if n.Name == networkName(c.Name) {
+			spec.Networks.Subnets = n.Subnets
+		}
+	}
+	if !spec.Networks.subnet(true).IsValid() {
+		return spec, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s has no network with a subnet", c.Name),
+			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", c.Name)}
+	}
+	for _, container := range objects.containers {
+		if port := apiPort(container); port != 0 {
+			spec.APIPort, spec.APIAddress = port, container.Labels[nodeapi.LabelAPIAddress]
+		}
+		if group := groupOf(container); group.Role != nodeapi.RoleEdge {
+			spec.Groups = append(spec.Groups, group)
+		}
+	}
+	return spec, nil
+}
+
+// imageOf is the image of a cluster's nodes, for further ones.
+func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
+	image := c.named(c.server()).Image
+	if _, err := s.Engine.Image(ctx, image); err != nil {
+		return "", &fault.Error{Code: fault.CodeOf(err), Summary: fmt.Sprintf("the node image of cluster %s, %s, cannot be used", c.Name, image), Cause: err,
+			Hint: "Load it into Docker again, or create the cluster again."}
+	}
+	return image, nil
+}
+
+// planNodes gives each new node a name, a part of the pod network and an address that no other has.
+func (a *addition) planNodes(o *observation, group Group, configs map[string]nodeapi.Config) {
+	p, networks := a.plan, a.plan.spec.Networks
+	taken := map[netip.Addr]bool{}
+	last, servers := 0, 0
+	for _, c := range o.objects[a.cluster.Name].containers {
+		taken[c.Addresses[p.network.Name]] = true
+		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
+		if number, err := strconv.Atoi(c.Name[strings.LastIndexByte(c.Name, '-')+1:]); err == nil && role == group.Role {
+			last = max(last, number)
+		}
+		if role == nodeapi.RoleServer {
+			servers++
+			p.others = append(p.others, c.Name)
+		}
+	}
+	slices.Sort(p.others)
+	ranges := map[netip.Prefix]bool{}
+	for _, config := range configs {
+		for _, r := range config.NodePodCIDRs {
+			ranges[r] = true
+		}
+	}
+	labels := func(role nodeapi.Role) map[string]string {
+		return map[string]string{nodeapi.LabelCluster: p.Cluster, nodeapi.LabelVersion: a.service.Version, nodeapi.LabelRole: string(role)}
+	}
+	index, number := 0, firstNode
+	for range group.Count {
+		for ranges[networks.podRange(index)[0]] {
+			index++
+		}
+		for taken[nth(networks.subnet(true), number)] {
+			number++
+		}
+		last++
+		p.add(plannedNode{name: nodeName(p.Cluster, group.Role, last), role: group.Role, index: index, labels: labels(group.Role), group: group,
+			join: group.Role == nodeapi.RoleServer}, number)
+		index, number = index+1, number+1
+	}
+	if group.Role == nodeapi.RoleServer && servers == 1 && len(p.nodes) > 0 {
+		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
+		for _, c := range o.objects[a.cluster.Name].containers {
+			if c.Name == a.member {
+				moving := plannedNode{name: c.Name, role: nodeapi.RoleServer, address: c.Addresses[p.network.Name], address6: c.Addresses6[p.network.Name],
+					labels: c.Labels, group: groupOf(c)}
+				for networks.podRange(moving.index)[0] != configs[c.Name].NodePodCIDRs[0] {
+					moving.index++
+				}
+				a.moving = &moving
+			}
+		}
+		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
+		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, edgeNode)
+	}
+}
+
+// steps orders the work: agents all at once; servers one after the other, because a datastore takes one new member at a
+// time.
+func (a *addition) steps() []Step {
+	const certs = "certs"
+	steps := []Step{{ID: certs, Kind: event.KindCerts, Subject: a.plan.Cluster, Detail: "signed by the cluster's authority"}}
+	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
+	var before []string // what a new member waits for
+	if a.moving != nil {
+		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: "create and start, API on " +
+			netip.AddrPortFrom(netip.MustParseAddr(a.plan.spec.APIAddress), a.plan.spec.APIPort).String(), After: []string{move.ID}}
+		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
+		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
+		steps = append(steps, move, edge, start, await)
+		before, check.After = []string{start.ID}, []string{await.ID}
+	}
+	for _, n := range a.plan.nodes {
+		if n.role == nodeapi.RoleEdge {
+			continue
+		}
+		volume := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
+		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: fmt.Sprintf("create and start, %s at %s", n.role, n.address), After: []string{certs, volume.ID}}
+		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
+		steps = append(steps, volume)
+		if n.role == nodeapi.RoleServer {
+			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: before}
+			node.After = append(node.After, member.ID)
+			before = []string{start.ID}
+			steps = append(steps, member)
+		}
+		steps = append(steps, node, start)
+		check.After = append(check.After, start.ID)
+	}
+	return append(steps, check)
+}
+
+// do does one step.
+func (a *addition) do(ctx context.Context, step Step) error {
+	switch step.Kind {
+	case event.KindCerts:
+		return a.makeCertificates(ctx)
+	case event.KindMember:
+		_, err := a.service.members(ctx, a.member, "add", step.Subject)
+		return err
+	case event.KindMove:
+		return a.move(ctx)
+	}
+	return a.creation.do(ctx, step)
+}
+
+// makeCertificates signs with the cluster's authority, which the servers keep.
+func (a *addition) makeCertificates(ctx context.Context) error {
+	files := pki.Files{}
+	var mu sync.Mutex
+	reading, readingCtx := errgroup.WithContext(ctx)
+	for _, name := range pki.ServerFiles() {
+		reading.Go(func() error {
+			content, err := a.service.readFile(readingCtx, a.member, path.Join(nodeapi.PKIDir, name))
+			if fault.CodeOf(err) == fault.NotFound {
+				return nil // if it is needed, that is said below
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			files[name] = content
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return err
+	}
+	authority, err := pki.LoadCluster(time.Now(), files)
+	if err != nil {
+		return fmt.Errorf("the authority of cluster %s: %w", a.cluster.Name, err)
+	}
+	a.creation.files, err = a.plan.certificates(authority)
+	return err
+}
+
+// move makes the container of the only server anew: without the port that an edge is to have, and as one of several.
+func (a *addition) move(ctx context.Context) error {
+	engine, n := a.service.Engine, *a.moving
+	config := a.config
+	config.Servers = a.plan.members(n)
+	archive, err := nodeFiles(config, nil)
+	if err != nil {
+		return err
+	}
+	// From here on there is no way back but forward, so a cancellation waits until the server is there again.
+	moving, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	if err := engine.StopContainer(moving, n.name, stopGrace); err != nil {
+		return err
+	}
+	if err := engine.RemoveContainer(moving, n.name); err != nil {
+		return err
+	}
+	spec := a.plan.container(n)
+	delete(spec.Labels, nodeapi.LabelAPIAddress)
+	delete(spec.Labels, nodeapi.LabelAPIPort)
+	if _, err := engine.CreateContainer(moving, spec); err != nil {
+		return err
+	}
+	if err := engine.CopyTo(moving, n.name, nodeapi.StateDir, archive); err != nil {
+		return err
+	}
+	return a.creation.readiness.start(context.WithoutCancel(ctx), n.name) // what it says is heard for longer
+}
+
+// moveTimeout bounds how long a server's container may take to be made anew.
+const moveTimeout = time.Minute
+
+// undo removes what was added. A server that became one of several stays that.
+func (a *addition) undo(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	for _, n := range a.plan.nodes {
+		if n.role == nodeapi.RoleServer {
+			// If it was not announced, there is nothing to take back; if it cannot be, the next attempt will say so.
+			_, _ = a.service.members(ctx, a.member, "remove", n.name)
+		}
+		if n.role != nodeapi.RoleEdge && a.service.Kube != nil {
+			_ = a.service.Kube.DeleteNode(ctx, a.creds, n.name) // the API may be what does not work
+		}
+	}
+	if a.moving != nil {
+		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
+	}
+	return a.creation.rollback(ctx, false)
+}
+
+// members changes the datastore's list of members through a server that runs, and returns it. change is "add",
+// "remove" or "list".
+func (s *Service) members(ctx context.Context, server, change, name string) ([]nodeapi.Member, error) {
+	command := []string{"member", change}
+	if name != "" {
+		command = append(command, name)
+	}
+	out, err := s.ask(ctx, server, command...)
+	if err != nil {
+		return nil, err
+	}
+	var list []nodeapi.Member
+	if err := json.Unmarshal(out, &list); err != nil {
+		return nil, fmt.Errorf("the members of the datastore, says %s: %w", server, err)
+	}
+	return list, nil
+}
+
+// RemoveOptions say how a node is removed.
+type RemoveOptions struct {
+	// Force does not wait for pods to move, and goes on if the cluster does not answer.
+	Force bool
+}
+
+// RemoveNode removes a node: its pods move, a server leaves the datastore, then all of it goes.
+func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts RemoveOptions) error {
+	c, err := s.whole(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	helper, err := c.removable(n)
+	if err != nil {
+		return err
+	}
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return err
+	}
+	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
+	if opts.Force {
+		steps[0].Skip, steps[0].Detail = true, "not asked for"
+	}
+	before := []string{steps[0].ID}
+	if n.Role == nodeapi.RoleServer {
+		steps = append(steps, Step{ID: "member/" + n.Name, Kind: event.KindMember, Subject: n.Name, Detail: "leave the datastore", After: before})
+		before = []string{"member/" + n.Name}
+	}
+	steps = append(steps,
+		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop", After: before},
+		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove", After: []string{"stop/" + n.Name}},
+	)
+	return s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
+		switch step.Kind {
+		case event.KindDrain:
+			err := s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
+				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
+			})
+			if err != nil {
+				return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move", n.Name), Cause: err,
+					Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', or remove the node without waiting for them: 'skiff --cluster %s node remove %s --force'.", cluster, cluster, n.Name)}
+			}
+			return nil
+		case event.KindMember:
+			_, err := s.members(ctx, helper, "remove", n.Name)
+			return err
+		case event.KindStop:
+			if n.State == nodeExited || n.State == nodeCreated {
+				return nil
+			}
+			return s.stopNode(ctx, n)
+		}
+		return s.removeNode(ctx, creds, n, opts)
+	})
+}
+
+// removeNode removes what is left of a node that has been stopped.
+func (s *Service) removeNode(ctx context.Context, creds *Credentials, n Node, opts RemoveOptions) error {
+	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil && !opts.Force {
+		return fmt.Errorf("remove the object of node %s: %w", n.Name, err)
+	}
+	if err := s.Engine.RemoveContainer(ctx, n.Name); err != nil && fault.CodeOf(err) != fault.NotFound {
+		return err
+	}
+	if n.Role == nodeapi.RoleEdge {
+		return nil
+	}
+	if err := s.Engine.RemoveVolume(ctx, n.Name); err != nil && fault.CodeOf(err) != fault.NotFound {
+		return err
+	}
+	return nil
+}
+
+// removable refuses to remove what the cluster cannot live without, and returns a server that can change the
+// datastore's list of members, if n is a server.
+func (c *Cluster) removable(n Node) (helper string, err error) {
+	refuse := func(hint, format string, args ...any) (string, error) {
+		return "", &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+	}
+	if n.Role == nodeapi.RoleEdge {
+		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s'.", c.Name), "%s is the cluster's endpoint: without it the kubeconfig leads nowhere", n.Name)
+	}
+	if n.Role == nodeapi.RoleAgent {
+		return "", nil
+	}
+	servers, running := 0, 0 // running ones besides n
+	for _, other := range c.Nodes {
+		if other.Role != nodeapi.RoleServer {
+			continue
+		}
+		servers++
+		if other.Name != n.Name && other.State == nodeRunning {
+			running++
+			helper = other.Name
+		}
+	}
+	switch {
+	case servers == 1:
+		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
+			"%s is the last server of cluster %s", n.Name, c.Name)
+	case running < servers/2+1-choose(n.State == nodeRunning, 1, 0):
+		return refuse(c.wake(), "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
+	}
+	return helper, nil
+}
+
+// StopNode stops one node. Its pods move after a while; it comes back with StartNode.
+func (s *Service) StopNode(ctx context.Context, cluster, node string) error {
+	c, err := s.whole(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	step := Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Skip: n.State == nodeExited || n.State == nodeCreated}
+	return s.carryOut(ctx, "the stopping of node "+n.Name, []Step{step}, func(ctx context.Context, _ Step) error { return s.stopNode(ctx, n) })
+}
+
+// StartNode starts one node, and returns when it is ready.
+func (s *Service) StartNode(ctx context.Context, cluster, node string, wait time.Duration) error {
+	c, err := s.whole(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	_, err = s.start(ctx, c, []Node{n}, wait)
+	return err
+}

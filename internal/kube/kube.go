@@ -1,0 +1,94 @@
+// Package kube asks a cluster's own API for what the command line needs of it, with upstream's client code.
+package kube
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/kubectl/pkg/drain"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+)
+
+var _ cluster.Kube = Kube{}
+
+// Kube implements cluster.Kube.
+type Kube struct{}
+
+// requestTimeout is how long one request may take: the server may be the one that has just gone.
+const requestTimeout = 15 * time.Second
+
+// client is a client with the administrator's rights.
+func client(creds *cluster.Credentials) (kubernetes.Interface, error) {
+	return kubernetes.NewForConfig(&rest.Config{
+		Host:            creds.Server,
+		TLSClientConfig: rest.TLSClientConfig{CAData: creds.CA, CertData: creds.ClientCert, KeyData: creds.ClientKey},
+		UserAgent:       "skiff",
+		Timeout:         requestTimeout,
+	})
+}
+
+// drainTimeout is how long pods may take to leave a node.
+const drainTimeout = 2 * time.Minute
+
+// Drain implements cluster.Kube.
+func (Kube) Drain(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) error {
+	c, err := client(creds)
+	if err != nil {
+		return err
+	}
+	object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find node %s: %w", node, err)
+	}
+	helper := &drain.Helper{
+		Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard,
+		// What no controller makes again and what was only in the node's memory is lost with the node in any case.
+		Force: true, DeleteEmptyDirData: true, IgnoreAllDaemonSets: true,
+		GracePeriodSeconds: -1, Timeout: drainTimeout, SkipWaitForDeleteTimeoutSeconds: 1,
+		OnPodDeletionOrEvictionStarted: func(pod *corev1.Pod, _ bool) { progress(pod.Namespace + "/" + pod.Name) },
+	}
+	if err := drain.RunCordonOrUncordon(helper, object, true); err != nil {
+		return fmt.Errorf("keep new pods away from node %s: %w", node, err)
+	}
+	if err := drain.RunNodeDrain(helper, node); err != nil {
+		return fmt.Errorf("move the pods of node %s: %w", node, err)
+	}
+	return nil
+}
+
+// Uncordon implements cluster.Kube.
+func (Kube) Uncordon(ctx context.Context, creds *cluster.Credentials, node string) error {
+	c, err := client(creds)
+	if err != nil {
+		return err
+	}
+	object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	return drain.RunCordonOrUncordon(&drain.Helper{Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard}, object, false)
+}
+
+// DeleteNode implements cluster.Kube.
+func (Kube) DeleteNode(ctx context.Context, creds *cluster.Credentials, node string) error {
+	c, err := client(creds)
+	if err != nil {
+		return err
+	}
+	err = c.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
