@@ -49,7 +49,7 @@ func live(ctx context.Context, config nodeapi.Config, board *status.Board) error
 	if err := machine.Prepare(); err != nil {
 		return err
 	}
-	if err := runtime.Configure(); err != nil {
+	if err := runtime.Configure(config.Registries, config.ContainerdPatches); err != nil {
 		return err
 	}
 	err := superviseAll(ctx, components(board), board)
