@@ -57,3 +57,17 @@ func TestServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) { testutil.Golden(t, "server/"+name+".txt", got) })
 	}
 }
+
+// TestSizedNode holds what the kubelet of a small agent is told to a golden file: what pods cannot have, and when they
+// are evicted.
+func TestSizedNode(t *testing.T) {
+	n := testServer()
+	n.Role, n.CPUMillis, n.MemoryBytes = nodeapi.RoleAgent, 500, 512<<20
+	var kubelet kubeletconfig.KubeletConfiguration
+	kubeletConfiguration(n, &kubelet)
+	out, err := json.MarshalIndent(map[string]any{"kubeReserved": kubelet.KubeReserved, "evictionHard": kubelet.EvictionHard}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testutil.Golden(t, "sized/kubelet-config.txt", string(out)+"\n")
+}
