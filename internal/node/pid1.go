@@ -46,7 +46,7 @@ func live(ctx context.Context, config nodeapi.Config, board *status.Board) error
 	if config.Role == nodeapi.RoleEdge {
 		return liveAsEdge(ctx, board)
 	}
-	if err := machine.Prepare(); err != nil {
+	if err := machine.Prepare(config.PodCIDRs); err != nil {
 		return err
 	}
 	if err := runtime.Configure(config.Registries, config.ContainerdPatches); err != nil {

@@ -25,7 +25,7 @@ func testServer() *Node {
 		},
 		IPs:   []netip.Addr{netip.MustParseAddr("172.30.0.2")},
 		MTU:   1400,
-		Place: NodePlace(),
+		Place: NodePlace(nil),
 	}
 }
 
