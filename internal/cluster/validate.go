@@ -36,7 +36,7 @@ func validate(spec Spec) (Spec, error) {
 		return spec, err
 	}
 	spec.Networks = spec.Networks.complete()
-	if err := spec.Networks.validate(spec.count("")); err != nil {
+	if err := spec.Networks.validate(spec.Count("")); err != nil {
 		return spec, err
 	}
 	if spec.APIAddress == "" {
@@ -57,8 +57,8 @@ const maxServers = 5
 // maxNodes is more than any laptop has room for, and less than the addresses of a subnet.
 const maxNodes = 100
 
-// count is the number of nodes with a role, of all if role is "".
-func (s Spec) count(role nodeapi.Role) int {
+// Count is the number of nodes with a role, of all if role is "".
+func (s Spec) Count(role nodeapi.Role) int {
 	n := 0
 	for _, g := range s.Groups {
 		if role == "" || g.Role == role {
@@ -84,7 +84,7 @@ func validateGroups(groups []Group) error {
 		}
 	}
 	spec := Spec{Groups: groups}
-	servers, all := spec.count(nodeapi.RoleServer), spec.count("")
+	servers, all := spec.Count(nodeapi.RoleServer), spec.Count("")
 	switch {
 	case servers < 1:
 		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
