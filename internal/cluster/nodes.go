@@ -118,7 +118,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	if err := validateAdded(wanted.Groups, group); err != nil {
 		return nil, err
 	}
-	if err := wanted.Networks.validate(wanted.count("")); err != nil {
+	if err := wanted.Networks.validate(wanted.Count("")); err != nil {
 		return nil, err
 	}
 	image, err := s.imageOf(ctx, c)

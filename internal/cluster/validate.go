@@ -36,7 +36,7 @@ func validate(spec Spec) (Spec, error) {
 		return spec, err
 	}
 	spec.Networks = spec.Networks.complete()
-	if err := spec.Networks.validate(spec.count("")); err != nil {
+	if err := spec.Networks.validate(spec.Count("")); err != nil {
 		return spec, err
 	}
 	if spec.APIAddress == "" {
@@ -68,8 +68,8 @@ func MinMemoryBytes(role nodeapi.Role) int64 {
 	return 128 << 20
 }
 
-// count is the number of nodes with a role, of all if role is "".
-func (s Spec) count(role nodeapi.Role) int {
+// Count is the number of nodes with a role, of all if role is "".
+func (s Spec) Count(role nodeapi.Role) int {
 	n := 0
 	for _, g := range s.Groups {
 		if role == "" || g.Role == role {
@@ -95,7 +95,7 @@ func validateGroups(groups []Group) error {
 	if err := validateEach(groups); err != nil {
 		return err
 	}
-	switch servers := (Spec{Groups: groups}).count(nodeapi.RoleServer); {
+	switch servers := (Spec{Groups: groups}).Count(nodeapi.RoleServer); {
 	case servers < 1:
 		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
 	case servers > maxServers:
@@ -108,7 +108,7 @@ func validateGroups(groups []Group) error {
 }
 
 func validateSum(groups []Group) error {
-	if all := (Spec{Groups: groups}).count(""); all > maxNodes {
+	if all := (Spec{Groups: groups}).Count(""); all > maxNodes {
 		return invalid(fmt.Sprintf("Have at most %d nodes.", maxNodes), "%d nodes are too many", all)
 	}
 	return nil
