@@ -150,6 +150,11 @@ func (c *Cluster) InNode(cmd ...string) string {
 	return c.Skiff(append([]string{"node", "shell", "--"}, cmd...)...)
 }
 
+// TryInNode runs a command in one of several nodes, whatever comes of it.
+func (c *Cluster) TryInNode(node string, cmd ...string) Result {
+	return c.TrySkiff(append([]string{"node", "shell", node, "--"}, cmd...)...)
+}
+
 // Config returns the administrator's client configuration, from the kubeconfig.
 func (c *Cluster) Config() *rest.Config {
 	c.Helper()

@@ -61,6 +61,7 @@ func agent(n *component.Node, logs Logs) []supervise.Component {
 			Name: component.NameBalancer, Listen: n.LocalAPI(), CAFile: n.PKI("ca.crt"), Servers: n.Servers, Log: logs.Writer(component.NameBalancer),
 		}),
 		component.Registration(n, component.NameBalancer, registered),
+		component.HostDNS(n),
 		component.Kubelet(n, registered, nil),
 		component.KubeProxy(n),
 		component.PodNetwork(n),
