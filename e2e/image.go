@@ -102,15 +102,16 @@ func (c *Cluster) LoadImages() {
 	c.Skiff("load", Image(1), Image(2))
 }
 
-// removeHostImages takes the images out of the host's Docker again.
+// removeHostImages takes the images out of the host's Docker again: by name, because another run of the same tests has the
+// same images under names of its own.
 func removeHostImages() error {
-	out := dockerRun("image", "ls", "--quiet", "--filter", "reference=skiff-e2e/testbox-"+run.id+"*")
+	out := dockerRun("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=skiff-e2e/testbox-"+run.id+"*")
 	if out.Code != 0 {
 		return fmt.Errorf("%s", out)
 	}
 	var errs []error
-	for id := range strings.FieldsSeq(out.Stdout) {
-		if out := dockerRun("image", "rm", "--force", id); out.Code != 0 && !strings.Contains(out.Stderr, "No such image") {
+	for ref := range strings.FieldsSeq(out.Stdout) {
+		if out := dockerRun("image", "rm", "--force", ref); out.Code != 0 && !strings.Contains(out.Stderr, "No such image") {
 			errs = append(errs, fmt.Errorf("%s", out))
 		}
 	}
