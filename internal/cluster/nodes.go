@@ -260,8 +260,7 @@ func (a *addition) steps() []Step {
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
 		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
-		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: "create and start, API on " +
-			netip.AddrPortFrom(netip.MustParseAddr(a.plan.spec.APIAddress), a.plan.spec.APIPort).String(), After: []string{move.ID}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: a.plan.detail(a.plan.node(a.plan.entry)), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
@@ -272,7 +271,7 @@ func (a *addition) steps() []Step {
 			continue
 		}
 		volume := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
-		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: fmt.Sprintf("create and start, %s at %s", n.role, n.address), After: []string{certs, volume.ID}}
+		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: a.plan.detail(n), After: []string{certs, volume.ID}}
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
 		steps = append(steps, volume)
 		if n.role == nodeapi.RoleServer {

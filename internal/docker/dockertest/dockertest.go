@@ -33,7 +33,8 @@ type Engine struct {
 	volumes    map[string]*volume
 	images     []*storedImage
 	takenPorts map[uint16]bool
-	listen     bool // on published ports
+	listen     bool     // on published ports
+	imageDirs  []string // what every image has
 	nextID     int
 	onStart    StartFunc
 	onExec     ExecFunc
@@ -69,6 +70,13 @@ func (e *Engine) SetInfo(info cluster.EngineInfo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.info = info
+}
+
+// HaveDirectories gives every container that is made from now on some empty directories, as its image would.
+func (e *Engine) HaveDirectories(dirs ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.imageDirs = append(e.imageDirs, dirs...)
 }
 
 // TakePort makes a host port one that a program outside the engine listens on.
