@@ -42,7 +42,12 @@ func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opt
 	hint := fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
 	a.creation = &creation{service: s, plan: a.plan, opts: opts, id: rand.Text(), credentials: *a.creds,
 		readiness: s.newReadiness(cluster, opts.Wait, hint), leftovers: fmt.Sprintf("See what is there with 'skiff --cluster %s node list', and remove it with 'skiff --cluster %s node remove'.", cluster, cluster)}
-	if err := (executor{emit: s.emit, do: a.do}).run(ctx, a.plan.Steps); err != nil {
+	err = executor{emit: s.emit, do: a.do}.run(ctx, a.plan.Steps)
+	var after *Cluster
+	if err == nil {
+		after, err = s.Get(ctx, cluster)
+	}
+	if err != nil {
 		err = canceled(ctx, what, a.explain(err))
 		if !opts.Retain {
 			if undoErr := a.undo(ctx); undoErr != nil {
@@ -51,7 +56,7 @@ func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opt
 		}
 		return nil, err
 	}
-	return s.Get(ctx, cluster)
+	return after, nil
 }
 
 // explain says in the user's words what an engine's refusal means for the addition.
@@ -202,7 +207,8 @@ func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
 func (a *addition) planNodes(o *observation, group Group, configs map[string]nodeapi.Config) {
 	p, networks := a.plan, a.plan.spec.Networks
 	taken := map[netip.Addr]bool{}
-	last, servers := 0, 0
+	last := 0
+	var member Container
 	for _, c := range o.objects[a.cluster.Name].containers {
 		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
@@ -210,8 +216,10 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 			last = max(last, number)
 		}
 		if role == nodeapi.RoleServer {
-			servers++
 			p.others = append(p.others, c.Name)
+		}
+		if c.Name == a.member {
+			member = c
 		}
 	}
 	slices.Sort(p.others)
@@ -238,14 +246,10 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 			join: group.Role == nodeapi.RoleServer}, number)
 		index, number = index+1, number+1
 	}
-	if group.Role == nodeapi.RoleServer && servers == 1 && len(p.nodes) > 0 {
+	if group.Role == nodeapi.RoleServer && apiPort(member) != 0 {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
-		for _, c := range o.objects[a.cluster.Name].containers {
-			if c.Name == a.member {
-				a.moving = &plannedNode{name: c.Name, role: nodeapi.RoleServer, address: c.Addresses[p.network.Name], address6: c.Addresses6[p.network.Name],
-					labels: c.Labels, group: groupOf(c)}
-			}
-		}
+		a.moving = &plannedNode{name: a.member, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
+			address6: member.Addresses6[p.network.Name], labels: member.Labels, group: groupOf(member)}
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
 		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, networks.edgeNumber())
 	}
@@ -264,7 +268,7 @@ func (a *addition) steps() []Step {
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
-		before, check.After = []string{start.ID}, []string{await.ID}
+		before = []string{start.ID, await.ID}
 	}
 	for _, n := range a.plan.nodes {
 		if n.role == nodeapi.RoleEdge {

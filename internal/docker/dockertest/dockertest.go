@@ -166,7 +166,7 @@ func (e *Engine) begin(ctx context.Context, method, subject string) (end func(er
 		call += " " + subject
 	}
 	e.calls = append(e.calls, call)
-	before, after := e.matching(method, n, false), e.matching(method, n, true)
+	before, after := e.matching(method, call, n, false), e.matching(method, call, n, true)
 	e.mu.Unlock()
 	for _, f := range before {
 		if err := f(ctx); err != nil {
