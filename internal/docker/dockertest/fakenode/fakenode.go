@@ -20,6 +20,7 @@ import (
 // Install makes every container of an engine a node.
 func Install(e *dockertest.Engine) {
 	e.ListenOnPorts()
+	e.HaveDirectories(nodeapi.StateDir)
 	e.OnStart(Run)
 	e.OnExec(Exec)
 }
