@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,10 +62,13 @@ func TestFaults(t *testing.T) {
 					if made == nil {
 						made = s.NewCluster("").NewFleet(shape.servers, shape.agents)
 					}
-					f := made.in(t)
-					f.through(fault.happen)
+					made.in(t).through(fault.happen)
 				})
 			}
+			t.Run("daemon", func(t *testing.T) {
+				slow(t)
+				daemonIsRestarted(&Scenario{T: t, started: time.Now()}, shape.servers, shape.agents)
+			})
 		})
 	}
 }
@@ -151,6 +155,21 @@ func (f *Fleet) eachIsCutOff() {
 	}
 }
 
+// daemonIsRestarted restarts Docker. Nobody wants that of the one that is there, so it is another one.
+func daemonIsRestarted(s *Scenario, servers, agents int) {
+	s.Helper()
+	d := s.NewDaemon()
+	f := d.NewCluster("").NewFleet(servers, agents, "--api-address="+d.Address)
+	f.through(func(f *Fleet) {
+		f.Step("Docker is stopped and started")
+		d.restart(syscall.SIGTERM)
+	})
+	f.through(func(f *Fleet) {
+		f.Step("Docker is killed and started")
+		d.restart(syscall.SIGKILL)
+	})
+}
+
 func TestServersDie(t *testing.T) {
 	slow(t)
 	s := Own(t, room, "Any one server may die without a call of kubectl that fails more than once, and without a gap in a watch")
@@ -227,7 +246,7 @@ func TestAgentIsLost(t *testing.T) {
 		f.Step("its pods have moved")
 		f.Skiff("node", "start", node)
 		f.Step("it is back")
-		f.Eventually("its former pods are gone", func(context.Context) error {
+		f.Eventually("its former pod is gone", func(context.Context) error {
 			r := f.TryKubectl("get", "pod", pod)
 			return want(r.Code != 0 && strings.Contains(r.Stderr, "NotFound"), "%s", r)
 		})
