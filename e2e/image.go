@@ -83,7 +83,7 @@ var host struct {
 func hostImages() error {
 	host.once.Do(func() {
 		for version := 1; version <= 2 && host.err == nil; version++ {
-			file := filepath.Join(run.dir, fmt.Sprintf("testbox-v%d.tar", version))
+			file := imageArchive(version)
 			if host.err = WriteImage(file, Image(version), fmt.Sprintf("VERSION=v%d", version)); host.err != nil {
 				return
 			}
@@ -95,10 +95,20 @@ func hostImages() error {
 	return host.err
 }
 
+// imageArchive is where the archive of the image is, once hostImages has made it.
+func imageArchive(version int) string {
+	return filepath.Join(run.dir, fmt.Sprintf("testbox-v%d.tar", version))
+}
+
 // LoadImages puts both versions of the image into the cluster's nodes.
 func (c *Cluster) LoadImages() {
 	c.Helper()
 	c.Must(hostImages(), "make the images")
+	if c.engine != nil {
+		for version := 1; version <= 2; version++ {
+			c.Docker("load", "--input", imageArchive(version))
+		}
+	}
 	c.Skiff("load", Image(1), Image(2))
 }
 
