@@ -9,8 +9,6 @@ import (
 	"net/netip"
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +22,7 @@ import (
 
 // PlanAdd says what AddNodes would do, or refuses what it would refuse. It changes nothing.
 func (s *Service) PlanAdd(ctx context.Context, cluster string, group Group) (*Plan, error) {
-	a, err := s.planAdd(ctx, cluster, group)
+	a, err := s.planAdd(ctx, cluster, []Group{group})
 	if err != nil {
 		return nil, canceled(ctx, "the planning of nodes for cluster "+cluster, err)
 	}
@@ -34,8 +32,13 @@ func (s *Service) PlanAdd(ctx context.Context, cluster string, group Group) (*Pl
 // AddNodes adds nodes to a running cluster and returns when they are ready. If that fails, or ctx ends, they are removed
 // again, unless opts say otherwise.
 func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opts CreateOptions) (*Cluster, error) {
+	return s.addNodes(ctx, cluster, []Group{group}, opts)
+}
+
+// addNodes adds nodes of several groups at once.
+func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, opts CreateOptions) (*Cluster, error) {
 	what := "adding nodes to cluster " + cluster
-	a, err := s.planAdd(ctx, cluster, group)
+	a, err := s.planAdd(ctx, cluster, groups)
 	if err != nil {
 		return nil, canceled(ctx, what, err)
 	}
@@ -68,10 +71,12 @@ type addition struct {
 }
 
 // planAdd decides all that can be decided before anything is done.
-func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*addition, error) {
-	if group.Count < 1 || group.Role != nodeapi.RoleServer && group.Role != nodeapi.RoleAgent {
-		return nil, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d nodes with the role %q cannot be added", group.Count, group.Role),
-			Hint: "Add one or more servers or agents."}
+func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (*addition, error) {
+	for _, group := range groups {
+		if group.Count < 1 || group.Role != nodeapi.RoleServer && group.Role != nodeapi.RoleAgent {
+			return nil, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d nodes with the role %q cannot be added", group.Count, group.Role),
+				Hint: "Add one or more servers or agents."}
+		}
 	}
 	o, err := observe(ctx, s.Engine)
 	if err != nil {
@@ -84,8 +89,10 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	if c.State != StateRunning {
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
 	}
-	if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
-		return nil, err
+	for _, group := range groups {
+		if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
+			return nil, err
+		}
 	}
 	a := &addition{service: s, cluster: c, member: c.server()}
 	if a.creds, err = s.credentials(ctx, c); err != nil {
@@ -101,7 +108,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 		return nil, err
 	}
 	wanted := spec
-	wanted.Groups = append(slices.Clone(spec.Groups), group)
+	wanted.Groups = slices.Concat(spec.Groups, groups)
 	if err := validateGroups(wanted.Groups); err != nil {
 		return nil, err
 	}
@@ -114,7 +121,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	}
 	a.plan = &Plan{Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
 		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
-	a.planNodes(o, group, configs)
+	a.planNodes(o, groups, configs)
 	a.plan.Steps = a.steps()
 	return a, nil
 }
@@ -182,16 +189,14 @@ func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
 }
 
 // planNodes gives each new node a name, a part of the pod network and an address that no other has.
-func (a *addition) planNodes(o *observation, group Group, configs map[string]nodeapi.Config) {
+func (a *addition) planNodes(o *observation, groups []Group, configs map[string]nodeapi.Config) {
 	p, networks := a.plan, a.plan.spec.Networks
 	taken := map[netip.Addr]bool{}
-	last, servers := 0, 0
+	last, servers := map[nodeapi.Role]int{}, 0
 	for _, c := range o.objects[a.cluster.Name].containers {
 		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
-		if number, err := strconv.Atoi(c.Name[strings.LastIndexByte(c.Name, '-')+1:]); err == nil && role == group.Role {
-			last = max(last, number)
-		}
+		last[role] = max(last[role], numberOf(c.Name))
 		if role == nodeapi.RoleServer {
 			servers++
 			p.others = append(p.others, c.Name)
@@ -207,20 +212,23 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 	labels := func(role nodeapi.Role) map[string]string {
 		return map[string]string{nodeapi.LabelCluster: p.Cluster, nodeapi.LabelVersion: a.service.Version, nodeapi.LabelRole: string(role)}
 	}
-	index, number := 0, firstNode
-	for range group.Count {
-		for ranges[networks.podRange(index)[0]] {
-			index++
+	index, number, joining := 0, firstNode, 0
+	for _, group := range groups {
+		for range group.Count {
+			for ranges[networks.podRange(index)[0]] {
+				index++
+			}
+			for taken[nth(networks.subnet(true), number)] {
+				number++
+			}
+			last[group.Role]++
+			join := group.Role == nodeapi.RoleServer
+			p.add(plannedNode{name: nodeName(p.Cluster, group.Role, last[group.Role]), role: group.Role, index: index, labels: labels(group.Role), group: group,
+				join: join}, number)
+			index, number, joining = index+1, number+1, joining+choose(join, 1, 0)
 		}
-		for taken[nth(networks.subnet(true), number)] {
-			number++
-		}
-		last++
-		p.add(plannedNode{name: nodeName(p.Cluster, group.Role, last), role: group.Role, index: index, labels: labels(group.Role), group: group,
-			join: group.Role == nodeapi.RoleServer}, number)
-		index, number = index+1, number+1
 	}
-	if group.Role == nodeapi.RoleServer && servers == 1 && len(p.nodes) > 0 {
+	if joining > 0 && servers == 1 && o.entry(p.Cluster) == a.member {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
 		for _, c := range o.objects[a.cluster.Name].containers {
 			if c.Name == a.member {
@@ -235,6 +243,16 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
 		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, edgeNode)
 	}
+}
+
+// entry is the name of the node that publishes a cluster's API: its only server, or an edge.
+func (o *observation) entry(cluster string) string {
+	for _, c := range o.objects[cluster].containers {
+		if apiPort(c) != 0 {
+			return c.Name
+		}
+	}
+	return ""
 }
 
 // steps orders the work: agents all at once; servers one after the other, because a datastore takes one new member at a
