@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"time"
 
@@ -26,7 +25,7 @@ type form struct {
 
 // roll restarts a node so that it is what the file says, and returns when it is ready. If it does not become ready, it
 // becomes what it was.
-func (a *application) roll(ctx context.Context, m *member) error {
+func (a *application) roll(ctx context.Context, m *member) (err error) {
 	s, how := a.service, m.impact
 	if m.state != nodeRunning && how != remade {
 		how = restarted // there is no process to restart
@@ -46,7 +45,7 @@ func (a *application) roll(ctx context.Context, m *member) error {
 	if a.plan.drained(m) {
 		steps[0].After = []string{drain.ID}
 		steps = append([]Step{drain}, steps...)
-		defer a.uncordon(ctx, m)
+		defer func() { err = errors.Join(err, a.uncordon(ctx, m)) }()
 	}
 	r, begun := a.readiness(), false
 	err = s.carryOut(ctx, a.what(), steps, func(ctx context.Context, step Step) error {
@@ -111,14 +110,15 @@ const uncordonTimeout = 15 * time.Second
 
 // uncordon lets pods come to a node again, whatever came of its restart: a cordon that nobody remembers is worse than
 // pods that wait for a node that is late.
-func (a *application) uncordon(ctx context.Context, m *member) {
+func (a *application) uncordon(ctx context.Context, m *member) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uncordonTimeout)
 	defer cancel()
-	step := Step{ID: "uncordon/" + m.name, Kind: event.KindObject, Subject: m.name, Detail: "let pods come to it again"}
-	// What it says is told as an event; the error that there may be already matters more.
-	_ = a.service.carryOut(ctx, a.what(), []Step{step}, func(ctx context.Context, _ Step) error {
-		return a.service.Kube.Uncordon(ctx, a.creds, m.name)
-	})
+	if err := a.service.Kube.Uncordon(ctx, a.creds, m.name); err != nil {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s takes no new pods yet", m.name), Cause: err,
+			Hint: fmt.Sprintf("Run 'skiff --cluster %s kubectl uncordon %s'.", a.plan.Cluster, m.name)}
+	}
+	a.service.emit(event.Event{ID: "uncordon/" + m.name, Kind: event.KindDrain, Subject: m.name, State: event.Undone})
+	return nil
 }
 
 // begin gives a node a form and starts it. What it does is not interrupted, because between two of its parts there is
@@ -162,11 +162,10 @@ func (a *application) begin(ctx context.Context, r *readiness, m *member, f form
 
 // container is what a node's container is made with: what it had, except for what its form says.
 func (a *application) container(m *member, f form) ContainerSpec {
-	labels := maps.Clone(m.labels)
-	for _, own := range []string{nodeapi.LabelGroup, nodeapi.LabelEphemeral} { // set again if they are to be
-		delete(labels, own)
+	labels := map[string]string{nodeapi.LabelVersion: a.service.Version}
+	for _, own := range []string{nodeapi.LabelCluster, nodeapi.LabelRole, nodeapi.LabelCreation} { // others are the image's
+		labels[own] = m.labels[own]
 	}
-	labels[nodeapi.LabelVersion] = a.service.Version
 	p := Plan{Cluster: a.plan.Cluster, Kubernetes: f.kubernetes, Image: f.image, network: NetworkSpec{Name: networkName(a.plan.Cluster)}, spec: a.plan.compared.current}
 	p.spec.Ephemeral = f.ephemeral
 	if m.name == a.plan.entry() {
