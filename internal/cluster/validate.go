@@ -57,6 +57,17 @@ const maxServers = 5
 // maxNodes is more than any laptop has room for, and less than the addresses of a subnet.
 const maxNodes = 100
 
+// MinCPUMillis is the least that a node starts with, in thousandths of a processor.
+const MinCPUMillis = 100
+
+// MinMemoryBytes is the least that a node with a role starts with.
+func MinMemoryBytes(role nodeapi.Role) int64 {
+	if role == nodeapi.RoleServer {
+		return 512 << 20
+	}
+	return 128 << 20
+}
+
 // count is the number of nodes with a role, of all if role is "".
 func (s Spec) count(role nodeapi.Role) int {
 	n := 0
@@ -78,6 +89,12 @@ func validateGroups(groups []Group) error {
 		}
 		if g.Role != nodeapi.RoleServer && g.Role != nodeapi.RoleAgent {
 			return invalid("Nodes are servers or agents.", "there is no role %q", g.Role)
+		}
+		switch least := MinMemoryBytes(g.Role); {
+		case g.CPUMillis != 0 && g.CPUMillis < MinCPUMillis:
+			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node needs at least %dm CPUs, and %dm are too little", MinCPUMillis, g.CPUMillis)
+		case g.MemoryBytes != 0 && g.MemoryBytes < least:
+			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node of role %s needs at least %d MiB of memory, and %d bytes are too little", g.Role, least>>20, g.MemoryBytes)
 		}
 		if len(g.Ports) > 0 && g.Count > 1 {
 			return invalid("Put one node into a group of its own.", "a port of the host leads to one node, not to %d", g.Count)

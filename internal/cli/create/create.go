@@ -42,9 +42,9 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 resolves, the default service account exists. If that does not come true, or on Ctrl-C, everything is removed
 again and the reason is shown.
 
-Its nodes are servers, which run the control plane, and agents, which run workloads only. Three or five servers survive
-the loss of one or two. What else there is to choose is in a cluster file: see 'skiff config print-schema'. A configuration
-of kind is accepted as it is. Flags change what the file says.
+Its nodes are servers, which run the control plane, and agents, which run workloads only. Three or five servers
+survive the loss of one or two. What else there is to choose is in a cluster file: see 'skiff config print-schema'.
+A configuration of kind is accepted as it is. Flags change what the file says.
 
 The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 		Example: `  skiff create
@@ -61,8 +61,8 @@ The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 			o.Changed = func(flag string) bool {
 				return cmd.Flags().Changed(flag) || flag == "name" && (len(args) > 0 || cmd.Flags().Changed("cluster"))
 			}
-			if o.Wait <= 0 {
-				return kit.UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", o.Wait))
+			if err := kit.CheckWait(cmd, o.Wait); err != nil {
+				return err
 			}
 			return kit.Command(o, run, runF)(cmd, args)
 		},
@@ -71,7 +71,7 @@ The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
 	f.StringVarP(&o.File, "config", "f", "", "cluster `file` to begin with, or \"-\" for the standard input")
 	f.IntVar(&o.Servers, "servers", 1, "number of servers: 1, 3 or 5")
 	f.IntVar(&o.Agents, "agents", 0, "number of agents")
-	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the cluster may take to become ready")
+	kit.AddWait(f, &o.Wait, "the cluster")
 	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the cluster does not become ready")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVar(&o.Spec.Ephemeral, "ephemeral", false, "do not flush the datastore to disk: faster, and a crash of the host may lose it")
