@@ -115,6 +115,8 @@ func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int,
 		answer, err = member(p, spec.Cmd[2:])
 	case "status":
 		answer, err = status(p)
+	case "restart": // of what the process hosts; it reads its configuration again
+		go Tell(p)
 	case "images":
 		answer, err = images(p)
 	case "load":
