@@ -10,6 +10,8 @@ const (
 	cpuSeconds unit = "CPU s"
 	mebibytes  unit = "MiB"
 	percent    unit = "% of a core"
+	megabytes  unit = "MB/s"
+	ratio      unit = "of plain containers"
 )
 
 // inD says if the figure moves with the speed of the machine, and is therefore shown in d as well.
@@ -22,6 +24,8 @@ func (u unit) format(v float64) string {
 		return fmt.Sprintf("%.2f", v)
 	case u == percent:
 		return fmt.Sprintf("%.1f", v)
+	case u == ratio:
+		return fmt.Sprintf("%.2f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
 }
@@ -31,7 +35,8 @@ type figure struct {
 	ID    string
 	Title string
 	Unit  unit
-	// Goal is what it must not exceed: in d if the unit is one that moves with the machine. 0 means no goal.
+	// Goal is what it must not exceed: in d if the unit is one that moves with the machine. 0 means no goal. A [ratio]
+	// must not fall below it.
 	Goal float64
 }
 
@@ -49,6 +54,14 @@ const (
 	figLoadSame      = "load-unchanged"
 	figIdleMemory    = "idle-memory"
 	figIdleCPU       = "idle-cpu"
+	figMany          = "create-3-2"
+	figAddAgent      = "add-agent"
+	figAgentMemory   = "agent-memory"
+	figAgentCPU      = "agent-cpu"
+	figEdgeMemory    = "edge-memory"
+	figPlainStream   = "stream-containers"
+	figPodStream     = "stream-pods"
+	figStreamRatio   = "stream-ratio"
 )
 
 // figPods is the ID of the figure for a number of pods.
@@ -71,6 +84,14 @@ var figures = []figure{
 	{figCreateMachine, "CPU time of a create: the whole machine above its idle rate", cpuSeconds, 0},
 	{figIdleMemory, "idle memory of a node", mebibytes, 230},
 	{figIdleCPU, "idle CPU of a node", percent, 2},
+	{figMany, "create, 3 servers and 2 agents, until it returns under the readiness contract", seconds, 45},
+	{figAddAgent, "add an agent to a running cluster, until it is Ready", seconds, 15},
+	{figAgentMemory, "idle memory of an agent", mebibytes, 90},
+	{figAgentCPU, "idle CPU of an agent", percent, 0},
+	{figEdgeMemory, "idle memory of an edge", mebibytes, 15},
+	{figPlainStream, "TCP between two plain containers on one Docker network", megabytes, 0},
+	{figPodStream, "TCP between pods on two nodes", megabytes, 0},
+	{figStreamRatio, "… as a part of what plain containers reach", ratio, 0.9},
 }
 
 // goal writes the goal, "" if there is none.
@@ -88,6 +109,9 @@ func (f figure) goal() string {
 func (f figure) met(value, d float64) bool {
 	if f.Unit.inD() {
 		value /= d
+	}
+	if f.Unit == ratio {
+		return value >= f.Goal
 	}
 	return value <= f.Goal
 }

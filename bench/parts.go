@@ -25,6 +25,9 @@ var parts = []part{
 	{"pods", podFigures(), true, (*bench).measurePods},
 	{"load", []string{figLoad, figLoadLayer, figLoadSame}, true, (*bench).measureLoad},
 	{"idle", []string{figIdleMemory, figIdleCPU}, true, (*bench).measureIdle},
+	{"many nodes", []string{figMany, figEdgeMemory, figAgentMemory, figAgentCPU}, false, (*bench).measureMany},
+	{"add an agent", []string{figAddAgent}, false, (*bench).measureAddAgent},
+	{"streams between nodes", []string{figPlainStream, figPodStream, figStreamRatio}, false, (*bench).measureStreams},
 }
 
 // measureAll runs the parts that are wanted. One that fails is told at the end and does not stop the others.

@@ -21,6 +21,8 @@ type product struct {
 	delete func(cluster string) []string
 	load   func(cluster, image string) []string
 	node   func(cluster string) string // the node's container
+	// addAgent adds a node; only our own product has it.
+	addAgent func(cluster string) []string
 
 	nodeImage string
 }
@@ -42,12 +44,13 @@ func skiff(ctx context.Context, program string) (*product, error) {
 		return nil, fmt.Errorf("%s carries no node image: build it with `make build`", program)
 	}
 	return &product{
-		Name:    skiffName,
-		Version: strings.TrimSpace(version.Version + " (Kubernetes " + version.Kubernetes + ")"),
-		create:  func(cluster string) []string { return []string{program, "create", cluster} },
-		delete:  func(cluster string) []string { return []string{program, "delete", cluster, "--ignore-not-found"} },
-		load:    func(cluster, image string) []string { return []string{program, "load", "--cluster", cluster, image} },
-		node:    func(cluster string) string { return "skiff-" + cluster + "-server-1" },
+		Name:     skiffName,
+		Version:  strings.TrimSpace(version.Version + " (Kubernetes " + version.Kubernetes + ")"),
+		create:   func(cluster string) []string { return []string{program, "create", cluster} },
+		delete:   func(cluster string) []string { return []string{program, "delete", cluster, "--ignore-not-found"} },
+		load:     func(cluster, image string) []string { return []string{program, "load", "--cluster", cluster, image} },
+		node:     func(cluster string) string { return "skiff-" + cluster + "-server-1" },
+		addAgent: func(cluster string) []string { return []string{program, "--cluster", cluster, "node", "add"} },
 
 		nodeImage: version.NodeImage,
 	}, nil

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -59,6 +60,16 @@ func (c *Cluster) Create(args ...string) {
 	c.Helper()
 	c.Skiff(append([]string{"create", c.Name}, args...)...)
 }
+
+// CreateFrom creates the cluster that a cluster file of testdata describes, which is a template as manifests are.
+func (c *Cluster) CreateFrom(file string, vars Vars, args ...string) {
+	c.Helper()
+	path := c.WriteFile(filepath.Join(c.TempDir(), "cluster.yaml"), c.Manifest(file, vars), 0o600)
+	c.Create(append([]string{"--config", path}, args...)...)
+}
+
+// Agent returns the name of an agent, counted from 1.
+func (c *Cluster) Agent(number int) string { return fmt.Sprintf("skiff-%s-agent-%d", c.Name, number) }
 
 // Node returns the name of the cluster's only node, which is that of its container too.
 func (c *Cluster) Node() string { return "skiff-" + c.Name + "-server-1" }

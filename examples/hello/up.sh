@@ -48,11 +48,7 @@ cluster_up() {
 			die "cluster $cluster was left half-made" "Remove it with '$skiff delete $cluster' and run this again."
 		fi
 		say "Starting cluster $cluster"
-		nodes=$(docker ps --all --quiet --filter "label=dev.skiff.cluster=$cluster")
-		# shellcheck disable=SC2086 # one word per node
-		docker unpause $nodes >/dev/null 2>&1 || true # those that were not paused
-		# shellcheck disable=SC2086
-		docker start $nodes >/dev/null
+		"$skiff" start "$cluster"
 		ready || die "cluster $cluster does not become ready: $(cat "$work/status")" \
 			"Look at '$skiff status $cluster', or remove it with '$skiff delete $cluster' and run this again."
 		;;

@@ -32,6 +32,18 @@ type ApplyPlan struct {
 // Empty is true if the cluster is what it should be.
 func (p *ApplyPlan) Empty() bool { return p.Create == nil && len(p.Differences) == 0 }
 
+// NewNodes are how many servers and agents there will be besides those that there are.
+func (p *ApplyPlan) NewNodes() (servers, agents int) {
+	groups := []Group(nil)
+	if p.Create != nil {
+		groups = p.Create.spec.Groups
+	} else if p.compared != nil {
+		groups = p.compared.missing
+	}
+	spec := Spec{Groups: groups}
+	return spec.Count(nodeapi.RoleServer), spec.Count(nodeapi.RoleAgent)
+}
+
 // Refusal is why the plan cannot be carried out, nil if it can.
 func (p *ApplyPlan) Refusal() error {
 	var fixed []string

@@ -415,7 +415,7 @@ func pathKey(path, key string) string {
 
 // wantedTaints are what nodes of a group are to have.
 func (c *comparison) wantedTaints(g Group) []nodeapi.Taint {
-	return plannedNode{role: g.Role, group: g}.taints(c.wanted.count(nodeapi.RoleAgent))
+	return plannedNode{role: g.Role, group: g}.taints(c.wanted.Count(nodeapi.RoleAgent))
 }
 
 // compareGroups compares each node with its group.

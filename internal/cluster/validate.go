@@ -36,7 +36,7 @@ func validate(spec Spec) (Spec, error) {
 		return spec, err
 	}
 	spec.Networks = spec.Networks.complete()
-	if err := spec.Networks.validate(spec.count("")); err != nil {
+	if err := spec.Networks.validate(spec.Count("")); err != nil {
 		return spec, err
 	}
 	if spec.APIAddress == "" {
@@ -68,8 +68,8 @@ func MinMemoryBytes(role nodeapi.Role) int64 {
 	return 128 << 20
 }
 
-// count is the number of nodes with a role, of all if role is "".
-func (s Spec) count(role nodeapi.Role) int {
+// Count is the number of nodes with a role, of all if role is "".
+func (s Spec) Count(role nodeapi.Role) int {
 	n := 0
 	for _, g := range s.Groups {
 		if role == "" || g.Role == role {
@@ -79,10 +79,48 @@ func (s Spec) count(role nodeapi.Role) int {
 	return n
 }
 
-func validateGroups(groups []Group) error {
-	invalid := func(hint, format string, args ...any) error {
-		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+// validateAdded refuses groups of which some are to be added to a cluster. Agents can be added to one that has lost a
+// server and so has an even number.
+func validateAdded(all, added []Group) error {
+	if (Spec{Groups: added}).Count(nodeapi.RoleServer) > 0 {
+		return validateGroups(all)
 	}
+	if err := validateEach(all); err != nil {
+		return err
+	}
+	return validateSum(all)
+}
+
+func validateGroups(groups []Group) error {
+	if err := validateEach(groups); err != nil {
+		return err
+	}
+	switch servers := (Spec{Groups: groups}).Count(nodeapi.RoleServer); {
+	case servers < 1:
+		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
+	case servers > maxServers:
+		return invalid("Have 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
+	case servers%2 == 0:
+		return invalid(fmt.Sprintf("Have %d servers, or %d.", servers-1, servers+1),
+			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
+	}
+	return validateSum(groups)
+}
+
+func validateSum(groups []Group) error {
+	if all := (Spec{Groups: groups}).Count(""); all > maxNodes {
+		return invalid(fmt.Sprintf("Have at most %d nodes.", maxNodes), "%d nodes are too many", all)
+	}
+	return nil
+}
+
+// invalid is a specification's refusal.
+func invalid(hint, format string, args ...any) error {
+	return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// validateEach refuses what no group can be.
+func validateEach(groups []Group) error {
 	for _, g := range groups {
 		if g.Count < 0 {
 			return invalid("Give a number from 0 on.", "there cannot be %d %ss", g.Count, g.Role)
@@ -99,19 +137,6 @@ func validateGroups(groups []Group) error {
 		if len(g.Ports) > 0 && g.Count > 1 {
 			return invalid("Put one node into a group of its own.", "a port of the host leads to one node, not to %d", g.Count)
 		}
-	}
-	spec := Spec{Groups: groups}
-	servers, all := spec.count(nodeapi.RoleServer), spec.count("")
-	switch {
-	case servers < 1:
-		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
-	case servers > maxServers:
-		return invalid("Create 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
-	case servers%2 == 0:
-		return invalid(fmt.Sprintf("Create %d servers, or %d.", servers-1, servers+1),
-			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
-	case all > maxNodes:
-		return invalid(fmt.Sprintf("Create at most %d nodes.", maxNodes), "%d nodes are too many", all)
 	}
 	return nil
 }

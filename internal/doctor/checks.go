@@ -14,8 +14,9 @@ import (
 const (
 	minAPI          = "1.41" // Docker 20.10
 	minInstances    = 128    // the kernel's default
-	nodeInstances   = 25     // what a node takes, about
-	spareInstances  = 30     // left to be taken by one more node
+	serverInstances = 25     // what a server takes, about: upstream watches each certificate with one of its own
+	agentInstances  = 8      // what an agent takes
+	spareInstances  = 5      // left for what else the user runs
 	goodInstances   = 512
 	minWatches      = 8192
 	goodWatches     = 65536

@@ -44,6 +44,8 @@ type Host struct {
 	// UnusedError says why they are not known.
 	Unused      []cluster.Image
 	UnusedError error
+	// Servers and Agents are the nodes that are about to be made; none if nothing is.
+	Servers, Agents int
 }
 
 // Kernel is what /proc and the like say of the engine's host.
@@ -110,14 +112,14 @@ func Failed(findings []Finding) bool {
 	return false
 }
 
-// Preflight runs the checks that are cheap and would make every create fail. It returns the first failure as an
-// error, and what may make the next create fail as warnings.
-func Preflight(ctx context.Context, engine cluster.Inspector) (warnings []Finding, err error) {
+// Preflight runs the checks that are cheap and would make the creation of so many nodes fail. It returns the first
+// failure as an error, and what may make it fail as warnings.
+func Preflight(ctx context.Context, engine cluster.Inspector, servers, agents int) (warnings []Finding, err error) {
 	info, err := engine.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h := Host{Engine: &info}
+	h := Host{Engine: &info, Servers: servers, Agents: agents}
 	if isThisKernel(info) {
 		h.Kernel = &Kernel{Sysctls: readSysctls(), InotifyInstances: countInotify(info)}
 	}

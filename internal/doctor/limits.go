@@ -15,6 +15,22 @@ func raise(name string, value int64) string {
 	return fmt.Sprintf("Run 'sudo sysctl -w %s=%d'; to keep it, 'echo %s=%d | sudo tee -a /etc/sysctl.d/99-skiff.conf'.", name, value, name, value)
 }
 
+// instances is how many inotify instances the nodes take that are about to be made: one server, if none are.
+func (h Host) instances() int64 {
+	if h.Servers+h.Agents == 0 {
+		return serverInstances
+	}
+	return int64(h.Servers*serverInstances + h.Agents*agentInstances)
+}
+
+// takes says that in words.
+func (h Host) takes() string {
+	if h.Servers+h.Agents < 2 {
+		return fmt.Sprintf("a node takes about %d", h.instances())
+	}
+	return fmt.Sprintf("the %d nodes take about %d", h.Servers+h.Agents, h.instances())
+}
+
 func checkInotifyInstances(h Host) Finding {
 	if h.Kernel == nil {
 		return unseen(h)
@@ -31,8 +47,8 @@ func checkInotifyInstances(h Host) Finding {
 	switch {
 	case limit < minInstances/2:
 		return Finding{Level: Fail, Message: message + ", shared by all nodes", Fix: raise(sysctlInstances, goodInstances)}
-	case used >= 0 && limit-used < spareInstances:
-		return Finding{Level: Warn, Message: fmt.Sprintf("%s, and a node takes about %d", message, nodeInstances),
+	case used >= 0 && limit-used < h.instances()+spareInstances:
+		return Finding{Level: Warn, Message: fmt.Sprintf("%s, and %s", message, h.takes()),
 			Fix: raise(sysctlInstances, max(goodInstances, 2*limit)), atCreate: true}
 	case limit < goodInstances:
 		return Finding{Level: Warn, Message: message + ": enough for a few nodes", Fix: raise(sysctlInstances, goodInstances)}

@@ -46,10 +46,10 @@ func live(ctx context.Context, config nodeapi.Config, board *status.Board) error
 	if config.Role == nodeapi.RoleEdge {
 		return liveAsEdge(ctx, board)
 	}
-	if err := machine.Prepare(); err != nil {
+	if err := machine.Prepare(config.PodCIDRs); err != nil {
 		return err
 	}
-	if err := runtime.Configure(); err != nil {
+	if err := runtime.Configure(config.Registries, config.ContainerdPatches); err != nil {
 		return err
 	}
 	err := superviseAll(ctx, components(board), board)

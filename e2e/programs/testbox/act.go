@@ -8,7 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -93,4 +96,33 @@ func runMemory(ctx context.Context, args []string) error {
 	fmt.Println("using", mib, "MiB")
 	<-ctx.Done()
 	return os.WriteFile(os.DevNull, block[:1], 0)
+}
+
+// runBurn keeps so many processors busy for a while, and prints how many of them it had, in thousandths.
+func runBurn(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("burn", flag.ContinueOnError)
+	threads := flags.Int("threads", 4, "how many processors to ask for")
+	span := flags.Duration("for", 5*time.Second, "how long")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, *span)
+	defer cancel()
+	began := time.Now()
+	runtime.GOMAXPROCS(*threads)
+	var group sync.WaitGroup
+	for range *threads {
+		group.Go(func() {
+			for ctx.Err() == nil {
+			}
+		})
+	}
+	group.Wait()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return err
+	}
+	spent := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	fmt.Println(int64(1000 * spent.Seconds() / time.Since(began).Seconds()))
+	return nil
 }

@@ -19,6 +19,7 @@ import (
 // commands are the sub-commands. A program run under the name of one ("tar") is that one.
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"apiserver": runAPIServer,
+	"burn":      runBurn,
 	"cat":       runCat,
 	"crash":     runCrash,
 	"echo":      runEcho,

@@ -113,10 +113,8 @@ func run(ctx context.Context, o *Options) error {
 	if yes, err := confirmed(ctx, o, plan); err != nil || !yes {
 		return err
 	}
-	if plan.Create != nil {
-		if err := prepare(ctx, o, service); err != nil {
-			return err
-		}
+	if err := prepare(ctx, o, service, plan); err != nil {
+		return err
 	}
 	began := time.Now()
 	applied, err := service.Apply(ctx, plan, cluster.CreateOptions{Wait: o.Wait})
@@ -185,17 +183,23 @@ func ask(ctx context.Context, in io.Reader, out io.Writer, question string) (boo
 	}
 }
 
-// prepare looks at what would stand in the way of a creation.
-func prepare(ctx context.Context, o *Options, service *cluster.Service) error {
-	if err := o.Kubeconfig.Check(); err != nil {
-		return err
+// prepare looks at what would stand in the way of nodes that come.
+func prepare(ctx context.Context, o *Options, service *cluster.Service, plan *cluster.ApplyPlan) error {
+	if plan.Create != nil {
+		if err := o.Kubeconfig.Check(); err != nil {
+			return err // before anything is made that would have to be undone
+		}
 	}
-	warnings, err := doctor.Preflight(ctx, service.Engine)
+	servers, agents := plan.NewNodes()
+	if servers+agents == 0 {
+		return nil
+	}
+	warnings, err := doctor.Preflight(ctx, service.Engine, servers, agents)
 	if err != nil {
 		return err
 	}
 	for _, w := range warnings {
-		o.Warn(w.Check+": "+w.Message, w.Fix)
+		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
 	}
 	return nil
 }

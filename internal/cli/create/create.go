@@ -13,6 +13,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/doctor"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
 )
 
@@ -104,7 +105,7 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	warnings, err := doctor.Preflight(ctx, service.Engine)
+	warnings, err := doctor.Preflight(ctx, service.Engine, spec.Count(nodeapi.RoleServer), spec.Count(nodeapi.RoleAgent))
 	if err != nil {
 		return err
 	}

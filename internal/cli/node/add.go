@@ -12,6 +12,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/doctor"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
@@ -90,6 +91,19 @@ func quantity(flag, text string, value func(*resource.Quantity) int64) (int64, e
 	return value(&q), nil
 }
 
+// warn tells what of the host may be too little for the nodes, and fails if it certainly is.
+func warn(ctx context.Context, o *AddOptions, service *cluster.Service) error {
+	servers, agents := o.Group.Count, 0
+	if o.Group.Role == nodeapi.RoleAgent {
+		servers, agents = agents, servers
+	}
+	warnings, err := doctor.Preflight(ctx, service.Engine, servers, agents)
+	for _, w := range warnings {
+		o.Warn(w.Check+": "+w.Message, w.Fix)
+	}
+	return err
+}
+
 func runAdd(ctx context.Context, o *AddOptions) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
@@ -106,6 +120,9 @@ func runAdd(ctx context.Context, o *AddOptions) error {
 			return o.PrintJSON(plan)
 		}
 		_, err = fmt.Fprintln(o.Out, plan.String())
+		return err
+	}
+	if err := warn(ctx, o, service); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -25,7 +25,7 @@ func testServer() *Node {
 		},
 		IPs:   []netip.Addr{netip.MustParseAddr("172.30.0.2")},
 		MTU:   1400,
-		Place: NodePlace(),
+		Place: NodePlace(nil),
 	}
 }
 
@@ -56,4 +56,18 @@ func TestServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { testutil.Golden(t, "server/"+name+".txt", got) })
 	}
+}
+
+// TestSizedNode holds what the kubelet of a small agent is told to a golden file: what pods cannot have, and when they
+// are evicted.
+func TestSizedNode(t *testing.T) {
+	n := testServer()
+	n.Role, n.CPUMillis, n.MemoryBytes = nodeapi.RoleAgent, 500, 512<<20
+	var kubelet kubeletconfig.KubeletConfiguration
+	kubeletConfiguration(n, &kubelet)
+	out, err := json.MarshalIndent(map[string]any{"kubeReserved": kubelet.KubeReserved, "evictionHard": kubelet.EvictionHard}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testutil.Golden(t, "sized/kubelet-config.txt", string(out)+"\n")
 }

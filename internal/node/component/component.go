@@ -73,14 +73,18 @@ type Place struct {
 	ControllerManagerPort uint16
 }
 
-// NodePlace is the Place of the components inside a node.
-func NodePlace() Place {
+// NodePlace is the Place of the components inside a node whose pods have these networks.
+func NodePlace(pods []netip.Prefix) Place {
+	every := netip.IPv4Unspecified()
+	if slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		every = netip.IPv6Unspecified() // which is that of IPv4 as well
+	}
 	return Place{
 		PKIDir:                nodeapi.PKIDir,
 		KubeconfigDir:         filepath.Dir(nodeapi.AdminKubeconfigPath),
 		EtcdDir:               nodeapi.EtcdDir,
 		EtcdSocket:            nodeapi.EtcdSocket,
-		APIServer:             netip.AddrPortFrom(netip.IPv4Unspecified(), nodeapi.APIServerPort),
+		APIServer:             netip.AddrPortFrom(every, nodeapi.APIServerPort),
 		LocalAPIPort:          nodeapi.LocalAPIPort,
 		ControllerManagerPort: nodeapi.ControllerManagerPort,
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/kubernetes/cmd/kubelet/app"
@@ -77,6 +78,10 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 	// The disk is the host's, and how full it is says nothing about this node. Only memory evicts.
 	c.EvictionHard = map[string]string{
 		"memory.available": "100Mi", "nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%",
+	}
+	if n.MemoryBytes > 0 {
+		c.KubeReserved = map[string]string{"memory": resource.NewQuantity(ownMemory(n), resource.BinarySI).String()}
+		c.EvictionHard["memory.available"] = resource.NewQuantity(evictionMemory(n), resource.BinarySI).String()
 	}
 	c.ImageGCHighThresholdPercent = 100
 	c.ImageGCLowThresholdPercent = 99

@@ -33,7 +33,7 @@ func KubeProxyArgs(n *Node) []string {
 		"--kubeconfig=" + n.Kubeconfig(NameKubeProxy),
 		"--hostname-override=" + n.Node,
 		"--cluster-cidr=" + join(n.PodCIDRs),
-		"--healthz-bind-address=0.0.0.0",
+		"--healthz-bind-address=" + n.APIServer.Addr().String(), // every address, too
 		fmt.Sprintf("--healthz-port=%d", nodeapi.KubeProxyHealthzPort),
 		"--metrics-bind-address=127.0.0.1",
 		// The default of 1 s suits thousands of Services; here it would be felt. (The flag's name is history:

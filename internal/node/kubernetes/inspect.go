@@ -12,7 +12,7 @@ import (
 
 // inspectNode adds to the configuration what the node finds out about itself.
 func inspectNode(config nodeapi.Config) (*component.Node, error) {
-	node := &component.Node{Config: config, Place: component.NodePlace()}
+	node := &component.Node{Config: config, Place: component.NodePlace(config.PodCIDRs)}
 	iface, addresses, err := nodeInterface()
 	if err != nil {
 		return nil, err

@@ -65,6 +65,7 @@ func run(ctx context.Context) error {
 	if err := setUpProcess(config.FeatureGates); err != nil {
 		return err
 	}
+	limitMemory(config.MemoryBytes)
 	events := newReporter(os.NewFile(eventFD, "events"))
 	return host(ctx, node, events)
 }

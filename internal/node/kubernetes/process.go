@@ -60,6 +60,14 @@ func tuneMemory(ctx context.Context, ready <-chan struct{}) {
 	}
 }
 
+// limitMemory makes the collection of garbage stricter as the heap comes near to more than half of the node's size, 0
+// for the host's: a heap that grows on would have the kernel end this process, or a pod.
+func limitMemory(nodeSize int64) {
+	if nodeSize > 0 {
+		debug.SetMemoryLimit(nodeSize / 10 * 6)
+	}
+}
+
 // printVersions writes the versions of what this binary contains as JSON.
 func printVersions(w io.Writer) error {
 	versions := component.Versions()

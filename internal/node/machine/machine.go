@@ -6,6 +6,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -14,8 +15,9 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Prepare does all of it. It is idempotent: a container that is restarted runs it again.
-func Prepare() error {
+// Prepare does all of it, for pods with addresses of some networks. It is idempotent: a container that is restarted runs
+// it again.
+func Prepare(pods []netip.Prefix) error {
 	unix.Umask(0o022)
 	steps := []struct {
 		name string
@@ -24,8 +26,8 @@ func Prepare() error {
 		{"mounts", mounts},
 		{"devices", devices},
 		{"control groups", cgroups},
-		{"kernel settings", sysctls},
-		{"name resolution", resolver},
+		{"kernel settings", func() error { return sysctls(pods) }},
+		{"name resolution", func() error { return resolver(pods) }},
 		{"identity", identity},
 	}
 	for _, step := range steps {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -18,13 +19,24 @@ import (
 // sysctlDir is where the kernel shows its settings.
 const sysctlDir = "/proc/sys"
 
-// networkSettings belong to the container's network namespace.
-var networkSettings = []struct {
+// setting is a setting of the container's network namespace.
+type setting struct {
 	key, value string
 	optional   bool // the kernel may have no IPv6
-}{
-	{key: "net/ipv4/ip_forward", value: "1"},
-	{key: "net/ipv6/conf/all/forwarding", value: "1", optional: true},
+}
+
+// networkSettings are the settings of a node whose pods have these networks.
+func networkSettings(pods []netip.Prefix) []setting {
+	settings := []setting{
+		{key: "net/ipv4/ip_forward", value: "1"},
+		{key: "net/ipv6/conf/all/forwarding", value: "1", optional: true},
+	}
+	if slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		// Docker turns IPv6 on for its own interface only, and kube-proxy looks at the whole.
+		settings = append(settings, setting{key: "net/ipv6/conf/all/disable_ipv6", value: "0"},
+			setting{key: "net/ipv6/conf/default/disable_ipv6", value: "0"})
+	}
+	return settings
 }
 
 // hostSettings are the whole host's. The kubelet insists on these values and would write them; a program that is
@@ -39,8 +51,8 @@ var hostSettings = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-func sysctls() error {
-	for _, s := range networkSettings {
+func sysctls(pods []netip.Prefix) error {
+	for _, s := range networkSettings(pods) {
 		err := os.WriteFile(filepath.Join(sysctlDir, s.key), []byte(s.value), 0o644)
 		if err != nil && !(s.optional && errors.Is(err, os.ErrNotExist)) {
 			return fmt.Errorf("set %s to %s: %w", strings.ReplaceAll(s.key, "/", "."), s.value, err)
@@ -79,8 +91,8 @@ func identity() error {
 	return os.WriteFile("/etc/machine-id", id, 0o444)
 }
 
-// resolver writes the resolv.conf of pods with dnsPolicy Default.
-func resolver() error {
+// resolver writes the resolv.conf of pods with dnsPolicy Default. It names those addresses of the node that pods can reach.
+func resolver(pods []netip.Prefix) error {
 	own, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {
 		return err
@@ -95,6 +107,9 @@ func resolver() error {
 			addresses = append(addresses, p.Addr().Unmap())
 		}
 	}
+	addresses = slices.DeleteFunc(addresses, func(a netip.Addr) bool {
+		return !slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is4() == a.Is4() })
+	})
 	return os.WriteFile(nodeapi.ResolvConfPath, podResolvConf(own, addresses), 0o644)
 }
 

@@ -9,10 +9,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// RegistryDir holds one directory per registry with a hosts.toml, as containerd's documentation of "registry
-// hosts" describes it: mirrors and certificate authorities go there without a restart.
-const RegistryDir = nodeapi.StateDir + "/registries"
-
 // unusedPlugins are left out: each would take time at every start.
 var unusedPlugins = []string{
 	"io.containerd.differ.v1.erofs",
@@ -27,8 +23,13 @@ var unusedPlugins = []string{
 	"io.containerd.internal.v1.tracing",
 }
 
-// Config is containerd's configuration file. cgroupV2 is that of the host.
-func Config(cgroupV2 bool) string {
+// Config is containerd's configuration file, with patches laid over it in order. cgroupV2 is that of the host.
+func Config(cgroupV2 bool, patches []string) (string, error) {
+	return patch(ownConfig(cgroupV2), patches)
+}
+
+// ownConfig is the configuration without what the user adds.
+func ownConfig(cgroupV2 bool) string {
 	var disabled []string
 	for _, p := range unusedPlugins {
 		disabled = append(disabled, fmt.Sprintf("%q", p))

@@ -49,7 +49,7 @@ func Containerd(log io.Writer) supervise.Component {
 }
 
 // Configure writes the configuration; call it before the component starts.
-func Configure() error {
+func Configure(registries []nodeapi.Registry, patches []string) error {
 	for _, dir := range []string{filepath.Dir(nodeapi.ContainerdSocket), RegistryDir, nodeapi.CNIConfigDir} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
@@ -61,7 +61,20 @@ func Configure() error {
 			return err
 		}
 	}
-	return os.WriteFile(configPath, []byte(Config(machine.CgroupV2())), 0o600)
+	for name, content := range registryFiles(registries) {
+		path := filepath.Join(RegistryDir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	config, err := Config(machine.CgroupV2(), patches)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(configPath, []byte(config), 0o600)
 }
 
 // ensurePause loads the sandbox image at the first start: it is never pulled.

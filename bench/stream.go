@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// streamSeconds is how long bytes are sent for one measurement: long enough that the start of a connection does not
+	// count, and no longer, because it takes all of the machine.
+	streamSeconds = 4
+	streamTimeout = time.Minute
+)
+
+// measureStreams compares what a TCP connection carries between pods on two nodes with what it carries between two plain
+// containers on one Docker network. Both use the same bridge of the same kernel, in turn, so that a machine that changes
+// its mind changes both.
+func (b *bench) measureStreams(ctx context.Context, p *product) error {
+	c := b.newCluster(p)
+	if _, err := b.create(ctx, c, "--agents", "2"); err != nil {
+		return err
+	}
+	if _, err := b.load(ctx, c, b.workload.ref); err != nil {
+		return err
+	}
+	client, err := c.connect()
+	if err != nil {
+		return err
+	}
+	for i := range b.iterations {
+		plain, err := b.streamContainers(ctx, i)
+		if err != nil {
+			return err
+		}
+		pods, err := b.streamPods(ctx, client, c, i)
+		if err != nil {
+			return err
+		}
+		b.record(p, figPlainStream, plain)
+		b.record(p, figPodStream, pods)
+		b.record(p, figStreamRatio, pods/plain)
+		b.say("  containers %.0f MB/s, pods %.0f MB/s", plain, pods)
+	}
+	_, err = b.delete(ctx, c)
+	return err
+}
+
+// streamContainers sends between two containers on a network of their own, and returns MB/s.
+func (b *bench) streamContainers(ctx context.Context, run int) (rate float64, err error) {
+	network := fmt.Sprintf("skiff-bench-%s-%d", b.id, run)
+	if _, err := command(ctx, nil, "docker", "network", "create", "--label", runLabel+"="+b.id, network); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_, removeErr := command(context.WithoutCancel(ctx), nil, "docker", "network", "rm", network)
+		err = errors.Join(err, removeErr)
+	}()
+	start := func(args ...string) (string, error) {
+		r, err := command(ctx, nil, append([]string{"docker", "run", "-d", "--network", network, "--label", runLabel + "=" + b.id}, args...)...)
+		return strings.TrimSpace(string(r.stdout)), err
+	}
+	sink, err := start("--name", network+"-sink", b.workload.ref, "sink")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.removeContainer(context.WithoutCancel(ctx), sink)) }()
+	source, err := start(b.workload.ref, "stream", network+"-sink", strconv.Itoa(streamSeconds))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, b.removeContainer(context.WithoutCancel(ctx), source)) }()
+	if _, err := command(ctx, nil, "docker", "wait", source); err != nil {
+		return 0, err
+	}
+	r, err := command(ctx, nil, "docker", "logs", source)
+	if err != nil {
+		return 0, err
+	}
+	return streamRate(r.stdout)
+}
+
+// streamPods does the same between pods on the cluster's two agents.
+func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, run int) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
+	defer cancel()
+	pod := func(name, node string, args ...string) *corev1.Pod {
+		spec := podSpec(b.workload.ref, args...)
+		spec.NodeName, spec.RestartPolicy = c.other(node), corev1.RestartPolicyNever
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelApp: name}}, Spec: spec}
+	}
+	sink, source := fmt.Sprintf("sink-%d", run), fmt.Sprintf("source-%d", run)
+	address := ""
+	err := client.watchPods(ctx, sink, func() error { return client.runPod(ctx, pod(sink, "agent-1", "sink")) }, func(p pods) (bool, error) {
+		if seen := p[sink]; seen != nil && seen.Status.Phase == corev1.PodRunning {
+			address = seen.Status.PodIP
+		}
+		return address != "", nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("start the receiver: %w", err)
+	}
+	var rate float64
+	err = client.watchPods(ctx, source, func() error {
+		return client.runPod(ctx, pod(source, "agent-2", "stream", address, strconv.Itoa(streamSeconds)))
+	}, func(p pods) (bool, error) {
+		seen := p[source]
+		if seen == nil || len(seen.Status.ContainerStatuses) == 0 || seen.Status.ContainerStatuses[0].State.Terminated == nil {
+			return false, nil
+		}
+		var err error
+		rate, err = streamRate([]byte(seen.Status.ContainerStatuses[0].State.Terminated.Message))
+		return true, err
+	})
+	return rate, err
+}
+
+// streamRate reads what the sender measured.
+func streamRate(said []byte) (float64, error) {
+	var result struct {
+		Bytes   int64
+		Seconds float64
+	}
+	if err := json.Unmarshal(said, &result); err != nil || result.Seconds <= 0 {
+		return 0, fmt.Errorf("the sender said %q", said)
+	}
+	return float64(result.Bytes) / result.Seconds / megabyte, nil
+}
