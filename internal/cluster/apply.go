@@ -221,7 +221,11 @@ func (p *ApplyPlan) decide() {
 		for i := range c.wanted.Groups {
 			names = append(names, c.newNames()[i]...)
 		}
-		add(event.KindVolume, strings.Join(names, ", "), "create and start, wait until ready")
+		more := ""
+		if servers, _ := p.NewNodes(); servers > 0 && c.servers() == 1 && !c.hasEdge() {
+			more = "; first the container of " + p.entry() + " is made anew, and an edge takes the API's port over"
+		}
+		add(event.KindVolume, strings.Join(names, ", "), "create and start, wait until ready%s", more)
 	}
 	objects(true)
 	if len(p.Steps) > 0 {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -355,29 +356,28 @@ func TestApplyGoesOn(t *testing.T) {
 	const before = "nodes:\n- role: server\n- role: agent\n  count: 2\n"
 	const after = "kubernetes: {extraArgs: {kubelet: {v: 2}}}\nnodes:\n- role: server\n- role: agent\n  count: 3\n  memory: 1Gi\n  labels: {a: b}\n"
 	for _, method := range []string{"StopContainer", "RemoveContainer", "CreateContainer", "StartContainer", "CopyTo", "Attach", "Exec"} {
-		for nth := 1; ; nth++ {
-			w, _ := changing(t, before)
-			p := w.plan(t, after)
-			ctx, cancel := context.WithCancelCause(t.Context())
-			n := w.engine.Count(method) + nth
-			hit := false
-			w.engine.After(method, n, func(context.Context) error {
-				hit = true
-				cancel(&fault.Error{Code: fault.Canceled, Summary: "Ctrl-C"})
-				return nil
+		var hit atomic.Bool
+		hit.Store(true)
+		for nth := 1; hit.Load(); nth++ {
+			t.Run(fmt.Sprint(method, nth), func(t *testing.T) {
+				w, _ := changing(t, before)
+				p := w.plan(t, after)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				hit.Store(false)
+				w.engine.After(method, w.engine.Count(method)+nth, func(context.Context) error {
+					hit.Store(true)
+					cancel(&fault.Error{Code: fault.Canceled, Summary: "Ctrl-C"})
+					return nil
+				})
+				if _, err := w.Apply(ctx, p, cluster.CreateOptions{Wait: time.Minute}); err != nil && fault.CodeOf(err) != fault.Canceled {
+					t.Error(describe(err))
+				}
+				w.apply(t, after)
+				if ids := w.ids(t); len(ids) != 4 {
+					t.Errorf("nodes %v", ids)
+				}
 			})
-			_, err := w.Apply(ctx, p, cluster.CreateOptions{Wait: time.Minute})
-			cancel(nil)
-			if !hit {
-				break
-			}
-			if err != nil && fault.CodeOf(err) != fault.Canceled {
-				t.Errorf("%s, %d: %s", method, nth, describe(err))
-			}
-			w.apply(t, after)
-			if ids := w.ids(t); len(ids) != 4 {
-				t.Errorf("%s, %d: nodes %v", method, nth, ids)
-			}
 		}
 	}
 }

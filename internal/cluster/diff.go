@@ -341,7 +341,7 @@ func (c *comparison) compareSettings() {
 			list = append(list, change{pathKey("registries", host), from, to, restarted, whyRestart})
 		})
 		if from, to := have.ContainerdPatches, want.ContainerdPatches; !slices.Equal(from, to) {
-			number := func(n int) string { return fmt.Sprintf("%d patches", n) }
+			number := func(n int) string { return fmt.Sprintf("%d %s", n, choose(n == 1, "patch", "patches")) }
 			list = append(list, change{"containerd.configPatches", number(len(from)), choose(len(from) == len(to), "others", number(len(to))), restarted, whyRestart})
 		}
 		return list
@@ -510,7 +510,7 @@ func (c *comparison) compareCounts() {
 		switch {
 		case have < g.Count:
 			d.From, d.Nodes, d.Why = strconv.Itoa(have), names[i], "made, and they join"
-			if g.Role == nodeapi.RoleServer && c.servers() == 1 {
+			if g.Role == nodeapi.RoleServer && c.servers() == 1 && !c.hasEdge() {
 				d.Class, d.Why = Rolling, "the only server leaves the API's port to an edge"
 			}
 		case len(extra[i]) > 0:
@@ -532,6 +532,11 @@ func (c *comparison) servers() (n int) {
 		n += choose(m.role == nodeapi.RoleServer, 1, 0)
 	}
 	return n
+}
+
+// hasEdge is true if the API is published by an edge already.
+func (c *comparison) hasEdge() bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { return m.role == nodeapi.RoleEdge })
 }
 
 // leaving are the nodes that no group wants.

@@ -44,9 +44,11 @@ does not exist is created. A file that is applied a second time changes nothing.
 
 Every difference is of one of these classes:
   in place      nothing that runs is restarted: the number of nodes, their labels and taints
-  rolling       nodes are restarted one after the other, each once the one before is ready again. Where it suffices, only
-                the Kubernetes process of a node is, and pods go on; else its pods move to other nodes first, if there are any
-  re-creation   decided when a cluster is made: networks, the API's address, another minor of Kubernetes. Nothing is done
+  rolling       nodes are restarted one after the other, each once the one before is ready again. Where that is enough,
+                only a node's Kubernetes process is restarted, and pods go on; else its pods first move to other nodes,
+                if there are any
+  re-creation   decided when a cluster is made: networks, the API's address, another minor of Kubernetes. The whole file
+                is refused
 
 What is not affected is not restarted. Of a group that gets smaller, the nodes with the highest numbers go. A node that
 does not become ready with what the file says gets back what it had. After Ctrl-C, apply the file again to go on.
