@@ -192,7 +192,7 @@ func (p *ApplyPlan) decide() {
 	}
 	for _, m := range c.staying() {
 		if m.state != nodeRunning && m.impact != remade {
-			add(event.KindNode, m.name, "start, with the configuration that the file says; wait until it is ready")
+			add(event.KindStart, m.name, "start, with the configuration that the file says; wait until it is ready")
 		}
 	}
 	objects := func(later bool) {
@@ -225,7 +225,7 @@ func (p *ApplyPlan) decide() {
 		if servers, _ := p.NewNodes(); servers > 0 && c.servers() == 1 && !c.hasEdge() {
 			more = "; first the container of " + p.entry() + " is made anew, and an edge takes the API's port over"
 		}
-		add(event.KindVolume, strings.Join(names, ", "), "create and start, wait until ready%s", more)
+		add(event.KindNode, strings.Join(names, ", "), "create and start, wait until ready%s", more)
 	}
 	objects(true)
 	if len(p.Steps) > 0 {
@@ -349,7 +349,8 @@ func (s *Service) Apply(ctx context.Context, plan *ApplyPlan, opts CreateOptions
 	if err != nil {
 		return nil, err
 	}
-	if now.String() != plan.String() {
+	// A new cluster may find another port or subnet free; there is nothing else that could have changed.
+	if now.String() != plan.String() && (now.Create == nil || plan.Create == nil) {
 		return nil, &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("cluster %s has changed since the plan was made", plan.Cluster),
 			Hint: "Nothing was done. Apply the file again to see what there is to do now."}
 	}
@@ -409,7 +410,7 @@ func (a *application) do(ctx context.Context, step Step) error {
 		return s.carryOut(ctx, a.what(), []Step{step}, func(context.Context, Step) error { return f() })
 	}
 	switch step.Kind {
-	case event.KindVolume:
+	case event.KindNode:
 		_, err := s.addNodes(ctx, a.plan.Cluster, c.missing, a.opts)
 		return err
 	case event.KindDelete:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -425,6 +426,29 @@ func TestApplyStarts(t *testing.T) {
 	}
 	if w.ids(t)["server-1"] != server {
 		t.Error("the server is another container")
+	}
+}
+
+// TestApplyComparesEverything fails for a field that was added and that nobody has decided about: diff.go has to say what
+// it takes to change it in a running cluster.
+func TestApplyComparesEverything(t *testing.T) {
+	for _, tc := range []struct {
+		of   any
+		want string
+	}{
+		{cluster.Spec{}, "Name Groups Ephemeral APIAddress APIPort ImageRef Networks Settings"},
+		{cluster.Networks{}, "PodCIDRs ServiceCIDRs Subnets"},
+		{cluster.Settings{}, "FeatureGates RuntimeConfig ExtraArgs NodeFailure Registries ContainerdPatches"},
+		{cluster.Group{}, "Role Count Labels Taints CPUMillis MemoryBytes Binds Ports"},
+		{nodeapi.NodeFailure{}, "NotReadyAfter EvictAfter"},
+	} {
+		var fields []string
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(tc.of)) {
+			fields = append(fields, f.Name)
+		}
+		if got := strings.Join(fields, " "); got != tc.want {
+			t.Errorf("%T has %s; compared are %s", tc.of, got, tc.want)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ A file that names no image leaves the nodes theirs. Labels and taints that other
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.File, "file", "f", "", "cluster `file`, or \"-\" for the standard input")
-	f.StringVar(&o.File, "config", "", "the same as --file")
+	f.StringVar(&o.File, "config", "", "the same as --file, for a cluster `file`")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long each node may take to become ready")
