@@ -92,7 +92,7 @@ func TestClusterFile(t *testing.T) {
 	c.talks([]bool{true, false}, "near", "far")
 
 	c.Step("the host's port leads to the node's")
-	c.answersOnHost(port)
+	c.answersOnHost("127.0.0.1", port)
 }
 
 func TestIPv6Cluster(t *testing.T) {
@@ -114,7 +114,7 @@ func TestIPv6Cluster(t *testing.T) {
 	}
 
 	c.Step("the host's port leads to the node's")
-	c.answersOnHost(port)
+	c.answersOnHost("::1", port)
 }
 
 func TestKindFile(t *testing.T) {
@@ -138,7 +138,7 @@ func TestKindFile(t *testing.T) {
 	if got := c.Kubectl("get", "service", "web", "--output=jsonpath={.spec.clusterIP}"); !strings.HasPrefix(got, "10.112.") {
 		t.Errorf("a Service's address: %s", got)
 	}
-	c.answersOnHost(port)
+	c.answersOnHost("127.0.0.1", port)
 }
 
 // hasTaints fails the scenario unless nodes have these taints.
@@ -248,11 +248,11 @@ func (c *Cluster) talks(is4 []bool, pods ...string) {
 }
 
 // answersOnHost fails the scenario unless one of the pods of Service web answers on a port of the host.
-func (c *Cluster) answersOnHost(port int) {
+func (c *Cluster) answersOnHost(address string, port int) {
 	c.Helper()
 	client := &http.Client{Timeout: 5 * time.Second}
 	c.Eventually("a pod answers on the host's port", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(port)+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/", nil)
 		if err != nil {
 			return err
 		}
