@@ -34,7 +34,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "skiff",
 		Short: "Real Kubernetes in a container, in seconds",
-		Long: `Skiff runs real Kubernetes in a container, in seconds. It needs Docker and nothing else.
+		Long: `Skiff runs real Kubernetes in containers, in seconds. It needs Docker and nothing else.
 
 'skiff help exit-codes' lists the exit codes.`,
 		Example: `  skiff create

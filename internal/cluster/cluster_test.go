@@ -147,7 +147,7 @@ func (w *world) quiet() *world {
 	return w
 }
 
-func spec(name string) cluster.Spec { return cluster.Spec{Name: name, Servers: 1} }
+func spec(name string) cluster.Spec { return cluster.Spec{Name: name, Groups: cluster.Groups(1, 0)} }
 
 // mustCreate creates a cluster.
 func (w *world) mustCreate(t *testing.T, name string) *cluster.Created {

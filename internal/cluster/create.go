@@ -86,6 +86,8 @@ type creation struct {
 	id string
 	// keep is the role of nodes that a rollback leaves alone.
 	keep nodeapi.Role
+	// leftovers says what to do about what a rollback could not remove; "" to delete the cluster.
+	leftovers string
 
 	// Set by the step that makes the certificates, read by those that wait for it.
 	files       map[string]pki.Files

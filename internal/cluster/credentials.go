@@ -48,14 +48,19 @@ func (s *Service) credentials(ctx context.Context, c *Cluster) (*Credentials, er
 	return creds, nil
 }
 
-// server is the first server node, "" if there is none.
+// server is the first server that runs, the first of all if none does, "" if there is none.
 func (c *Cluster) server() string {
+	first := ""
 	for _, n := range c.Nodes {
-		if n.Role == nodeapi.RoleServer {
+		if n.Role != nodeapi.RoleServer {
+			continue
+		}
+		if n.State == nodeRunning {
 			return n.Name
 		}
+		first = orElse(first, n.Name)
 	}
-	return ""
+	return first
 }
 
 // readFile reads a file of a container, running or not.

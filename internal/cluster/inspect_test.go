@@ -109,7 +109,7 @@ func TestShell(t *testing.T) {
 	wantFault(t, err, fault.NotFound, "agent-1", demoNode)
 	w.engine.Kill(demoNode, 0)
 	_, err = w.Shell(t.Context(), "demo", "", cluster.ExecSpec{Cmd: []string{"true"}})
-	wantFault(t, err, fault.NotReady, "exited", "docker start "+demoNode)
+	wantFault(t, err, fault.NotReady, "exited", "skiff start demo")
 	if err := w.engine.RemoveContainer(t.Context(), demoNode); err != nil {
 		t.Fatal(err)
 	}

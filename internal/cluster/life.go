@@ -76,6 +76,7 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 			continue
 		case nodePaused:
 			node.Kind, node.Detail = event.KindResume, "let it go on"
+			check.After = append(check.After, node.ID)
 			steps = append(steps, node)
 			continue
 		}

@@ -105,7 +105,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	wantFault(t, w.Load(t.Context(), "other", nil, []string{"app:dev"}), fault.NotFound)
 	w.engine.Kill(demoNode, 0)
-	wantFault(t, w.Load(t.Context(), "demo", nil, []string{"app:dev"}), fault.NotReady, "docker start")
+	wantFault(t, w.Load(t.Context(), "demo", nil, []string{"app:dev"}), fault.NotReady, "skiff start demo")
 }
 
 // TestLoadFails breaks the transfer at each of its ends.

@@ -40,7 +40,8 @@ type Spec struct {
 type Group struct {
 	Role  nodeapi.Role `json:"role"` // server or agent
 	Count int          `json:"count"`
-	// Labels and Taints of the nodes in Kubernetes. Taints nil means those that suit the role (see [defaultTaints]).
+	// Labels and Taints of the nodes in Kubernetes. Taints nil means those that suit the role: a server
+	// that has agents beside it takes no pods.
 	Labels map[string]string `json:"labels,omitempty"`
 	Taints []nodeapi.Taint   `json:"taints,omitempty"`
 	// CPUMillis, in thousandths of a processor, and MemoryBytes are the size of each node; 0 is the host's.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-
-	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
 const clusterDomain = "cluster.local"
@@ -54,9 +52,6 @@ func choose[T any](first bool, a, b T) T {
 
 // validate refuses networks that cannot be together, or that are too small for a number of nodes.
 func (n Networks) validate(nodes int) error {
-	invalid := func(hint, format string, args ...any) error {
-		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
-	}
 	type named struct {
 		what   string
 		prefix netip.Prefix
@@ -97,6 +92,17 @@ func (n Networks) validate(nodes int) error {
 	for _, p := range n.PodCIDRs {
 		if room := podRanges(p); room < nodes {
 			return invalid("Give a larger network.", "the pod network %s has room for %d nodes, and there are %d", p, room, nodes)
+		}
+	}
+	for i, dns := range n.dnsServices() {
+		if p := n.ServiceCIDRs[i]; !p.Contains(dns) {
+			return invalid("Give a larger network.", "the Service network %s is too small: cluster DNS has its tenth address", p)
+		}
+	}
+	for _, p := range n.Subnets {
+		// Beside the nodes there are the network's own address, the bridge, the edge and the broadcast.
+		if bits := p.Addr().BitLen() - p.Bits(); bits < 16 && 1<<bits < nodes+4 {
+			return invalid("Give a larger network.", "the subnet %s has room for %d nodes, and there are %d", p, max(0, 1<<bits-4), nodes)
 		}
 	}
 	return nil
@@ -159,6 +165,20 @@ func (n Networks) subnet(is4 bool) netip.Prefix {
 // has6 is true if pods have IPv6 addresses.
 func (n Networks) has6() bool {
 	return slices.ContainsFunc(n.PodCIDRs, func(p netip.Prefix) bool { return p.Addr().Is6() })
+}
+
+// firstNode is the number of the first node in a subnet: the bridge has 1.
+const firstNode = 2
+
+// edgeNumber is the number of the edge in the subnets: 254, or the last of a small one.
+func (n Networks) edgeNumber() int {
+	number := 254
+	for _, p := range n.Subnets {
+		if bits := p.Addr().BitLen() - p.Bits(); bits < 8 {
+			number = min(number, 1<<bits-2)
+		}
+	}
+	return number
 }
 
 // nth is the address with a number in a subnet: the bridge has 1, the first node 2.

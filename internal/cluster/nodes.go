@@ -41,15 +41,26 @@ func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opt
 	}
 	hint := fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
 	a.creation = &creation{service: s, plan: a.plan, opts: opts, id: rand.Text(), credentials: *a.creds,
-		readiness: s.newReadiness(cluster, opts.Wait, hint)}
+		readiness: s.newReadiness(cluster, opts.Wait, hint), leftovers: fmt.Sprintf("See what is there with 'skiff --cluster %s node list', and remove it with 'skiff --cluster %s node remove'.", cluster, cluster)}
 	if err := (executor{emit: s.emit, do: a.do}).run(ctx, a.plan.Steps); err != nil {
-		err = canceled(ctx, what, err)
+		err = canceled(ctx, what, a.explain(err))
 		if !opts.Retain {
-			err = errors.Join(err, a.undo(ctx))
+			if undoErr := a.undo(ctx); undoErr != nil {
+				err = errors.Join(err, undoErr)
+			}
 		}
 		return nil, err
 	}
 	return s.Get(ctx, cluster)
+}
+
+// explain says in the user's words what an engine's refusal means for the addition.
+func (a *addition) explain(err error) error {
+	if fault.CodeOf(err) != fault.Conflict {
+		return err
+	}
+	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding nodes to cluster %s", a.cluster.Name), Cause: err,
+		Hint: fmt.Sprintf("Wait for it, see 'skiff --cluster %s node list', and try again.", a.cluster.Name)}
 }
 
 // addition adds nodes to a cluster.
@@ -61,8 +72,10 @@ type addition struct {
 	creation *creation
 	// member is a running server, which changes the datastore's list of members.
 	member string
-	// moving is the only server of a cluster that gets more, with its edge; nil if there is no need.
+	// moving is the only server of a cluster that gets more, with its edge; nil if there is no need. moved is true once
+	// its container has been touched.
 	moving *plannedNode
+	moved  bool
 	// config is what the nodes that are there were told, as far as it is the same for all.
 	config nodeapi.Config
 }
@@ -102,7 +115,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	}
 	wanted := spec
 	wanted.Groups = append(slices.Clone(spec.Groups), group)
-	if err := validateGroups(wanted.Groups); err != nil {
+	if err := validateAdded(wanted.Groups, group); err != nil {
 		return nil, err
 	}
 	if err := wanted.Networks.validate(wanted.Count("")); err != nil {
@@ -112,7 +125,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	if err != nil {
 		return nil, err
 	}
-	a.plan = &Plan{Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
+	a.plan = &Plan{title: fmt.Sprintf("Add %d %s to", group.Count, plural(group.Count, string(group.Role))), Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
 		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
 	a.planNodes(o, group, configs)
 	a.plan.Steps = a.steps()
@@ -150,6 +163,10 @@ func (o *observation) specOf(c *Cluster, config nodeapi.Config) (Spec, error) {
 	spec := Spec{Name: c.Name, Ephemeral: config.Ephemeral, Networks: Networks{PodCIDRs: config.PodCIDRs, ServiceCIDRs: config.ServiceCIDRs},
 		Settings: Settings{FeatureGates: config.FeatureGates, RuntimeConfig: config.RuntimeConfig, ExtraArgs: config.ExtraArgs,
 			NodeFailure: config.NodeFailure, Registries: config.Registries, ContainerdPatches: config.ContainerdPatches}}
+	if len(config.PodCIDRs) == 0 || len(config.ServiceCIDRs) == 0 {
+		return spec, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s was made by an older skiff, and does not say which networks it has", c.Name),
+			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", c.Name)}
+	}
 	objects := o.objects[c.Name]
 	for _, n := range objects.networks {
 		if n.Name == networkName(c.Name) {
@@ -208,11 +225,12 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 		return map[string]string{nodeapi.LabelCluster: p.Cluster, nodeapi.LabelVersion: a.service.Version, nodeapi.LabelRole: string(role)}
 	}
 	index, number := 0, firstNode
+	edge := networks.edgeNumber()
 	for range group.Count {
 		for ranges[networks.podRange(index)[0]] {
 			index++
 		}
-		for taken[nth(networks.subnet(true), number)] {
+		for number == edge || taken[nth(networks.subnet(true), number)] {
 			number++
 		}
 		last++
@@ -224,16 +242,12 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
 		for _, c := range o.objects[a.cluster.Name].containers {
 			if c.Name == a.member {
-				moving := plannedNode{name: c.Name, role: nodeapi.RoleServer, address: c.Addresses[p.network.Name], address6: c.Addresses6[p.network.Name],
+				a.moving = &plannedNode{name: c.Name, role: nodeapi.RoleServer, address: c.Addresses[p.network.Name], address6: c.Addresses6[p.network.Name],
 					labels: c.Labels, group: groupOf(c)}
-				for networks.podRange(moving.index)[0] != configs[c.Name].NodePodCIDRs[0] {
-					moving.index++
-				}
-				a.moving = &moving
 			}
 		}
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
-		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, edgeNode)
+		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, networks.edgeNumber())
 	}
 }
 
@@ -243,7 +257,7 @@ func (a *addition) steps() []Step {
 	const certs = "certs"
 	steps := []Step{{ID: certs, Kind: event.KindCerts, Subject: a.plan.Cluster, Detail: "signed by the cluster's authority"}}
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
-	var before []string // what a new member waits for
+	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
 		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
 		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: "create and start, API on " +
@@ -262,7 +276,7 @@ func (a *addition) steps() []Step {
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
 		steps = append(steps, volume)
 		if n.role == nodeapi.RoleServer {
-			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: before}
+			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: append(slices.Clone(before), volume.ID)}
 			node.After = append(node.After, member.ID)
 			before = []string{start.ID}
 			steps = append(steps, member)
@@ -315,58 +329,6 @@ func (a *addition) makeCertificates(ctx context.Context) error {
 	return err
 }
 
-// move makes the container of the only server anew: without the port that an edge is to have, and as one of several.
-func (a *addition) move(ctx context.Context) error {
-	engine, n := a.service.Engine, *a.moving
-	config := a.config
-	config.Servers = a.plan.members(n)
-	archive, err := nodeFiles(config, nil)
-	if err != nil {
-		return err
-	}
-	// From here on there is no way back but forward, so a cancellation waits until the server is there again.
-	moving, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
-	defer cancel()
-	if err := engine.StopContainer(moving, n.name, stopGrace); err != nil {
-		return err
-	}
-	if err := engine.RemoveContainer(moving, n.name); err != nil {
-		return err
-	}
-	spec := a.plan.container(n)
-	delete(spec.Labels, nodeapi.LabelAPIAddress)
-	delete(spec.Labels, nodeapi.LabelAPIPort)
-	if _, err := engine.CreateContainer(moving, spec); err != nil {
-		return err
-	}
-	if err := engine.CopyTo(moving, n.name, nodeapi.StateDir, archive); err != nil {
-		return err
-	}
-	return a.creation.readiness.start(context.WithoutCancel(ctx), n.name) // what it says is heard for longer
-}
-
-// moveTimeout bounds how long a server's container may take to be made anew.
-const moveTimeout = time.Minute
-
-// undo removes what was added. A server that became one of several stays that.
-func (a *addition) undo(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-	defer cancel()
-	for _, n := range a.plan.nodes {
-		if n.role == nodeapi.RoleServer {
-			// If it was not announced, there is nothing to take back; if it cannot be, the next attempt will say so.
-			_, _ = a.service.members(ctx, a.member, "remove", n.name)
-		}
-		if n.role != nodeapi.RoleEdge && a.service.Kube != nil {
-			_ = a.service.Kube.DeleteNode(ctx, a.creds, n.name) // the API may be what does not work
-		}
-	}
-	if a.moving != nil {
-		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
-	}
-	return a.creation.rollback(ctx, false)
-}
-
 // members changes the datastore's list of members through a server that runs, and returns it. change is "add",
 // "remove" or "list".
 func (s *Service) members(ctx context.Context, server, change, name string) ([]nodeapi.Member, error) {
@@ -405,10 +367,14 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if err != nil {
 		return err
 	}
+	if !opts.Force && (c.State == StateStopped || c.State == StatePaused) {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
+	}
 	creds, err := s.credentials(ctx, c)
 	if err != nil {
 		return err
 	}
+	cordoned := false
 	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
 	if opts.Force {
 		steps[0].Skip, steps[0].Detail = true, "not asked for"
@@ -422,9 +388,10 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop", After: before},
 		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove", After: []string{"stop/" + n.Name}},
 	)
-	return s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
+	err = s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindDrain:
+			cordoned = true
 			err := s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
 				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
 			})
@@ -437,6 +404,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			_, err := s.members(ctx, helper, "remove", n.Name)
 			return err
 		case event.KindStop:
+			cordoned = false // from here on there is no way back
 			if n.State == nodeExited || n.State == nodeCreated {
 				return nil
 			}
@@ -444,6 +412,20 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		}
 		return s.removeNode(ctx, creds, n, opts)
 	})
+	if cordoned {
+		s.uncordon(ctx, creds, n.Name)
+	}
+	return err
+}
+
+// uncordon lets pods come again to a node that stays after all. That it cannot be done is no news: the cluster's API is
+// what did not work before.
+func (s *Service) uncordon(ctx context.Context, creds *Credentials, node string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	if s.Kube.Uncordon(ctx, creds, node) == nil {
+		s.emit(event.Event{ID: "drain/" + node, Kind: event.KindDrain, Subject: node, State: event.Undone})
+	}
 }
 
 // removeNode removes what is left of a node that has been stopped.
@@ -451,16 +433,10 @@ func (s *Service) removeNode(ctx context.Context, creds *Credentials, n Node, op
 	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil && !opts.Force {
 		return fmt.Errorf("remove the object of node %s: %w", n.Name, err)
 	}
-	if err := s.Engine.RemoveContainer(ctx, n.Name); err != nil && fault.CodeOf(err) != fault.NotFound {
+	if err := ignoreMissing(s.Engine.RemoveContainer(ctx, n.Name)); err != nil {
 		return err
 	}
-	if n.Role == nodeapi.RoleEdge {
-		return nil
-	}
-	if err := s.Engine.RemoveVolume(ctx, n.Name); err != nil && fault.CodeOf(err) != fault.NotFound {
-		return err
-	}
-	return nil
+	return ignoreMissing(s.Engine.RemoveVolume(ctx, n.Name))
 }
 
 // removable refuses to remove what the cluster cannot live without, and returns a server that can change the
@@ -490,11 +466,15 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	case servers == 1:
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
 			"%s is the last server of cluster %s", n.Name, c.Name)
-	case running < servers/2+1-choose(n.State == nodeRunning, 1, 0):
+	case running < majority(servers-1), running+choose(n.State == nodeRunning, 1, 0) < majority(servers):
+		// The first could not write any more afterwards, the second cannot even write that n is gone.
 		return refuse(c.wake(), "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
 	}
 	return helper, nil
 }
+
+// majority of so many members of a datastore.
+func majority(members int) int { return members/2 + 1 }
 
 // StopNode stops one node. Its pods move after a while; it comes back with StartNode.
 func (s *Service) StopNode(ctx context.Context, cluster, node string) error {

@@ -24,7 +24,8 @@ type Plan struct {
 	Subnet     netip.Prefix `json:"subnet"`
 	Steps      []Step       `json:"steps"`
 
-	spec    Spec // with the port decided
+	title   string // what is done, up to the cluster's name
+	spec    Spec   // with the port decided
 	engine  EngineInfo
 	network NetworkSpec
 	nodes   []plannedNode
@@ -153,7 +154,7 @@ func planCreate(o *observation, spec Spec, image foundImage, version string, avo
 		return m
 	}
 	p := &Plan{
-		Cluster: spec.Name, Kubernetes: image.kubernetes, Image: image.ref, Subnet: spec.Networks.subnet(true),
+		title: "Create", Cluster: spec.Name, Kubernetes: image.kubernetes, Image: image.ref, Subnet: spec.Networks.subnet(true),
 		Endpoint: endpointURL(o.engine, spec.APIAddress, port),
 		spec:     spec, engine: o.engine, archive: image.archive,
 		network: NetworkSpec{Name: networkName(spec.Name), Labels: labels(""), Subnet: spec.Networks.subnet(true), Subnet6: spec.Networks.subnet(false)},
@@ -172,17 +173,11 @@ func planCreate(o *observation, spec Spec, image foundImage, version string, avo
 	if number[nodeapi.RoleServer] > 1 {
 		// Any one server may go, and what the kubeconfig names must stay.
 		p.entry = nodeName(spec.Name, nodeapi.RoleEdge, 1)
-		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, edgeNode)
+		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, spec.Networks.edgeNumber())
 	}
 	p.Steps = p.steps()
 	return p, nil
 }
-
-// Numbers in the subnet: the bridge has 1.
-const (
-	firstNode = 2
-	edgeNode  = 254
-)
 
 // add plans a node at a place in the cluster's subnets.
 func (p *Plan) add(n plannedNode, number int) {
@@ -232,7 +227,7 @@ func (p *Plan) steps() []Step {
 		}
 		steps = append(steps, step)
 	}
-	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.Subnet.String(), After: []string{lock}})
+	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.network.subnets(), After: []string{lock}})
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
 	for _, n := range p.nodes {
 		detail := fmt.Sprintf("create and start, %s at %s", n.role, n.address)
@@ -253,6 +248,22 @@ func (p *Plan) steps() []Step {
 	return append(steps, check)
 }
 
+// subnets are those of a network in words.
+func (n NetworkSpec) subnets() string {
+	if n.Subnet6.IsValid() {
+		return n.Subnet.String() + " and " + n.Subnet6.String()
+	}
+	return n.Subnet.String()
+}
+
+// plural is a word for a number of things.
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
 // node returns a planned node by name.
 func (p *Plan) node(name string) plannedNode {
 	return p.nodes[slices.IndexFunc(p.nodes, func(n plannedNode) bool { return n.name == name })]
@@ -261,7 +272,7 @@ func (p *Plan) node(name string) plannedNode {
 // String is the plan for people.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Create cluster %s: Kubernetes %s at %s\n\n", p.Cluster, p.Kubernetes, p.Endpoint)
+	fmt.Fprintf(&b, "%s cluster %s: Kubernetes %s at %s\n\n", p.title, p.Cluster, p.Kubernetes, p.Endpoint)
 	numbers := map[string]string{}
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i, s := range p.Steps {

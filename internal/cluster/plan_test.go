@@ -92,13 +92,13 @@ func TestRefusals(t *testing.T) {
 		words []string
 	}{
 		{name: "bad name", spec: func(s *cluster.Spec) { s.Name = "Ümlaut" }, code: fault.Invalid, words: []string{"Ümlaut", "32 characters"}},
-		{name: "no server", spec: func(s *cluster.Spec) { s.Servers = 0 }, code: fault.Invalid},
-		{name: "three servers", spec: func(s *cluster.Spec) { s.Servers = 3 }, code: fault.Invalid, words: []string{"3 servers"}},
+		{name: "no server", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(0, 1) }, code: fault.Invalid, words: []string{"needs a server"}},
+		{name: "two servers", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(2, 0) }, code: fault.Invalid, words: []string{"2 servers", "majority"}},
 		{name: "address is a name", spec: func(s *cluster.Spec) { s.APIAddress = "localhost" }, code: fault.Invalid, words: []string{"localhost"}},
 		{name: "address has a zone", spec: func(s *cluster.Spec) { s.APIAddress = "fe80::1%eth0" }, code: fault.Invalid},
 		{name: "exists", world: exists(nil), code: fault.Exists, words: []string{"(running)", "skiff kubeconfig merge demo", "skiff delete demo"}},
 		{name: "exists, stopped", world: exists(func(t *testing.T, w *world) { w.engine.Kill("skiff-demo-server-1", 0) }),
-			code: fault.Exists, words: []string{"(stopped)", "docker start skiff-demo-server-1", "skiff delete demo"}},
+			code: fault.Exists, words: []string{"(stopped)", "skiff start demo", "skiff delete demo"}},
 		{name: "exists in part", world: exists(func(t *testing.T, w *world) {
 			if err := w.engine.RemoveContainer(t.Context(), "skiff-demo-server-1"); err != nil {
 				t.Fatal(err)

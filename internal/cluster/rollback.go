@@ -43,7 +43,7 @@ func (c *creation) rollback(ctx context.Context, silently bool) error {
 	if err != nil {
 		tell(event.Failed, err)
 		return &fault.Error{Code: fault.CodeOf(err), Summary: "what was made could not be removed again", Cause: err,
-			Hint: fmt.Sprintf("Remove it with 'skiff delete %s'.", c.plan.Cluster)}
+			Hint: orElse(c.leftovers, fmt.Sprintf("Remove it with 'skiff delete %s'.", c.plan.Cluster))}
 	}
 	tell(event.Done, nil)
 	return nil
@@ -59,4 +59,12 @@ func (c *creation) made(ctx context.Context) (*objects, error) {
 		return c.keep != "" && container.Labels[nodeapi.LabelRole] == string(c.keep)
 	})
 	return &objects{containers, networks, volumes}, errors.Join(err, networksErr, volumesErr)
+}
+
+// ignoreMissing is err, unless it says that something does not exist.
+func ignoreMissing(err error) error {
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	return err
 }

@@ -57,6 +57,17 @@ const maxServers = 5
 // maxNodes is more than any laptop has room for, and less than the addresses of a subnet.
 const maxNodes = 100
 
+// MinCPUMillis is the least that a node starts with, in thousandths of a processor.
+const MinCPUMillis = 100
+
+// MinMemoryBytes is the least that a node with a role starts with.
+func MinMemoryBytes(role nodeapi.Role) int64 {
+	if role == nodeapi.RoleServer {
+		return 512 << 20
+	}
+	return 128 << 20
+}
+
 // Count is the number of nodes with a role, of all if role is "".
 func (s Spec) Count(role nodeapi.Role) int {
 	n := 0
@@ -68,10 +79,48 @@ func (s Spec) Count(role nodeapi.Role) int {
 	return n
 }
 
-func validateGroups(groups []Group) error {
-	invalid := func(hint, format string, args ...any) error {
-		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+// validateAdded refuses groups of which one is to be added to a cluster. Agents can be added to one that has lost a
+// server and so has an even number.
+func validateAdded(all []Group, added Group) error {
+	if added.Role == nodeapi.RoleServer {
+		return validateGroups(all)
 	}
+	if err := validateEach(all); err != nil {
+		return err
+	}
+	return validateSum(all)
+}
+
+func validateGroups(groups []Group) error {
+	if err := validateEach(groups); err != nil {
+		return err
+	}
+	switch servers := (Spec{Groups: groups}).Count(nodeapi.RoleServer); {
+	case servers < 1:
+		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
+	case servers > maxServers:
+		return invalid("Have 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
+	case servers%2 == 0:
+		return invalid(fmt.Sprintf("Have %d servers, or %d.", servers-1, servers+1),
+			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
+	}
+	return validateSum(groups)
+}
+
+func validateSum(groups []Group) error {
+	if all := (Spec{Groups: groups}).Count(""); all > maxNodes {
+		return invalid(fmt.Sprintf("Have at most %d nodes.", maxNodes), "%d nodes are too many", all)
+	}
+	return nil
+}
+
+// invalid is a specification's refusal.
+func invalid(hint, format string, args ...any) error {
+	return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// validateEach refuses what no group can be.
+func validateEach(groups []Group) error {
 	for _, g := range groups {
 		if g.Count < 0 {
 			return invalid("Give a number from 0 on.", "there cannot be %d %ss", g.Count, g.Role)
@@ -79,22 +128,15 @@ func validateGroups(groups []Group) error {
 		if g.Role != nodeapi.RoleServer && g.Role != nodeapi.RoleAgent {
 			return invalid("Nodes are servers or agents.", "there is no role %q", g.Role)
 		}
+		switch least := MinMemoryBytes(g.Role); {
+		case g.CPUMillis != 0 && g.CPUMillis < MinCPUMillis:
+			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node needs at least %dm CPUs, and %dm are too little", MinCPUMillis, g.CPUMillis)
+		case g.MemoryBytes != 0 && g.MemoryBytes < least:
+			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node of role %s needs at least %d MiB of memory, and %d bytes are too little", g.Role, least>>20, g.MemoryBytes)
+		}
 		if len(g.Ports) > 0 && g.Count > 1 {
 			return invalid("Put one node into a group of its own.", "a port of the host leads to one node, not to %d", g.Count)
 		}
-	}
-	spec := Spec{Groups: groups}
-	servers, all := spec.Count(nodeapi.RoleServer), spec.Count("")
-	switch {
-	case servers < 1:
-		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
-	case servers > maxServers:
-		return invalid("Create 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
-	case servers%2 == 0:
-		return invalid(fmt.Sprintf("Create %d servers, or %d.", servers-1, servers+1),
-			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
-	case all > maxNodes:
-		return invalid(fmt.Sprintf("Create at most %d nodes.", maxNodes), "%d nodes are too many", all)
 	}
 	return nil
 }

@@ -11,17 +11,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 const (
 	maxServers = 5
 	maxCount   = 100 // nodes of a cluster
-)
-
-var (
-	minCPUs   = resource.MustParse("100m")
-	minMemory = map[Role]resource.Quantity{RoleServer: resource.MustParse("512Mi"), RoleAgent: resource.MustParse("128Mi")}
 )
 
 // ownLabels are those that the kubelet gives a node.
@@ -115,8 +111,8 @@ func (v *validator) validateSize(p fieldPath, g *NodeGroup) {
 			v.refuse(p, "%s is too little: a node of role %s needs at least %s", q, g.Role, least.String())
 		}
 	}
-	atLeast(p.field("cpus"), g.CPUs, minCPUs, "2 or 500m")
-	atLeast(p.field("memory"), g.Memory, minMemory[g.Role], "2Gi or 512Mi")
+	atLeast(p.field("cpus"), g.CPUs, *resource.NewMilliQuantity(cluster.MinCPUMillis, resource.DecimalSI), "2 or 500m")
+	atLeast(p.field("memory"), g.Memory, *resource.NewQuantity(cluster.MinMemoryBytes(nodeapi.Role(g.Role)), resource.BinarySI), "2Gi or 512Mi")
 }
 
 func (v *validator) validateLabels(at fieldPath, labels map[string]string) {

@@ -50,7 +50,7 @@ func names(files Files) []string { return slices.Sorted(maps.Keys(files)) }
 func TestFileNames(t *testing.T) {
 	c := newCluster(t)
 	wantServer := strings.Fields(`admin.crt admin.key apiserver-kubelet-client.crt apiserver-kubelet-client.key
-		apiserver.crt apiserver.key ca.crt ca.key front-proxy-ca.crt front-proxy-client.crt front-proxy-client.key
+		apiserver.crt apiserver.key ca.crt ca.key etcd-ca.crt etcd-ca.key etcd-peer.crt etcd-peer.key front-proxy-ca.crt front-proxy-client.crt front-proxy-client.key
 		kube-controller-manager.crt kube-controller-manager.key kube-proxy.crt kube-proxy.key kube-scheduler.crt
 		kube-scheduler.key kubelet-client.crt kubelet-client.key kubelet.crt kubelet.key sa.key sa.pub`)
 	if got := names(serverFiles(t, c)); !slices.Equal(got, wantServer) {

@@ -64,8 +64,8 @@ file names are applied; if an object is refused, the cluster stays, and the exit
 			o.Changed = func(flag string) bool {
 				return cmd.Flags().Changed(flag) || flag == "name" && (len(args) > 0 || cmd.Flags().Changed("cluster"))
 			}
-			if o.Wait <= 0 {
-				return kit.UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", o.Wait))
+			if err := kit.CheckWait(cmd, o.Wait); err != nil {
+				return err
 			}
 			return kit.Command(o, run, runF)(cmd, args)
 		},
@@ -74,7 +74,7 @@ file names are applied; if an object is refused, the cluster stays, and the exit
 	f.StringVarP(&o.File, "config", "f", "", "cluster `file` to begin with, or \"-\" for the standard input")
 	f.IntVar(&o.Servers, "servers", 1, "number of servers: 1, 3 or 5")
 	f.IntVar(&o.Agents, "agents", 0, "number of agents")
-	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the cluster may take to become ready")
+	kit.AddWait(f, &o.Wait, "the cluster")
 	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the cluster does not become ready")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVar(&o.Spec.Ephemeral, "ephemeral", false, "do not flush the datastore to disk: faster, and a crash of the host may lose it")

@@ -70,6 +70,20 @@ func (d *Deps) ClusterArg(cmd *cobra.Command, args []string) (string, error) {
 	return args[0], nil
 }
 
+// AddWait adds --wait, whose default is two minutes; what is the subject of its sentence. The command checks it with
+// [CheckWait].
+func AddWait(flags *pflag.FlagSet, wait *time.Duration, what string) {
+	flags.DurationVar(wait, "wait", 2*time.Minute, "how long "+what+" may take to become ready")
+}
+
+// CheckWait refuses a --wait that nothing can meet.
+func CheckWait(cmd *cobra.Command, wait time.Duration) error {
+	if wait <= 0 {
+		return UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", wait))
+	}
+	return nil
+}
+
 // Args accepts between low and high arguments, high < 0 meaning any number; names says them in words.
 func Args(low, high int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

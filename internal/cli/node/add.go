@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -32,9 +34,9 @@ func NewAddCmd(deps *kit.Deps, runF func(context.Context, *AddOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "add",
 		Short: "Add nodes to a running cluster",
-		Long: `Add nodes to a running cluster, and wait until they are Ready. If that does not come true, or on Ctrl-C, they are removed
-again. Nothing else in the cluster restarts, with one exception: when a cluster of one server gets more, its API moves to an
-edge in front of all of them, and that server starts once more.`,
+		Long: `Add nodes to a running cluster, and wait until they are Ready. If that does not come true, or on Ctrl-C, they are
+removed again. Nothing else in the cluster restarts, with one exception: when a cluster of one server gets more, its
+API moves to an edge in front of all of them, and that server starts once more.`,
 		Example: `  skiff node add
   skiff node add --count 2 --cpus 2 --memory 2Gi
   skiff node add --role server --count 2`,
@@ -44,11 +46,22 @@ edge in front of all of them, and that server starts once more.`,
 			if o.Group.Role != nodeapi.RoleServer && o.Group.Role != nodeapi.RoleAgent {
 				return kit.UsageError(cmd, fmt.Sprintf("--role %q is neither server nor agent", role))
 			}
+			if o.Group.Count < 1 {
+				return kit.UsageError(cmd, fmt.Sprintf("--count %d adds nothing", o.Group.Count))
+			}
+			if err := kit.CheckWait(cmd, o.Wait); err != nil {
+				return err
+			}
 			if o.Group.CPUMillis, err = quantity("cpus", cpus, (*resource.Quantity).MilliValue); err != nil {
 				return err
 			}
 			if o.Group.MemoryBytes, err = quantity("memory", memory, (*resource.Quantity).Value); err != nil {
 				return err
+			}
+			for name, value := range o.Group.Labels {
+				if wrong := slices.Concat(validation.IsQualifiedName(name), validation.IsValidLabelValue(value)); len(wrong) > 0 {
+					return kit.UsageError(cmd, fmt.Sprintf("--label %s=%s is no label: %s", name, value, wrong[0]))
+				}
 			}
 			return kit.Command(o, runAdd, runF)(cmd, args)
 		},
@@ -56,10 +69,11 @@ edge in front of all of them, and that server starts once more.`,
 	f := cmd.Flags()
 	f.StringVar(&role, "role", string(nodeapi.RoleAgent), "`role` of the nodes: server or agent")
 	f.IntVar(&o.Group.Count, "count", 1, "number of nodes")
-	f.StringVar(&cpus, "cpus", "", "processors of each node, such as 2 or 500m (default: all of the host's)")
-	f.StringVar(&memory, "memory", "", "memory of each node, such as 2Gi (default: all of the host's)")
+	f.StringVar(&cpus, "cpus", "", "`number` of processors of each node, such as 2 or 500m (default: all of the host's)")
+	f.StringVar(&memory, "memory", "", "`amount` of memory of each node, such as 2Gi (default: all of the host's)")
 	f.StringToStringVar(&o.Group.Labels, "label", nil, "`label=value` of the nodes in Kubernetes")
-	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the nodes may take to become ready")
+	f.Lookup("label").DefValue = "" // pflag would show [] as one
+	kit.AddWait(f, &o.Wait, "the nodes")
 	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the nodes do not become ready")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
 	return cmd

@@ -25,8 +25,8 @@ func NewRemoveCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) err
 	cmd := newChangeCmd(o, "remove", runRemove, runF)
 	cmd.Aliases = []string{"rm"}
 	cmd.Short = "Remove nodes from a cluster"
-	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node goes,
-the data of its pods included. The last server cannot be removed, nor one without which there is no majority.`
+	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node
+goes, the data of its pods included. The last server cannot be removed, nor one without which there is no majority.`
 	cmd.Example = `  skiff node remove agent-2
   skiff --cluster ha node remove skiff-ha-server-3
   skiff node remove agent-1 --force`
@@ -42,7 +42,14 @@ func NewStartCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) erro
 	cmd.Long = `Start nodes that were stopped, and wait until they are ready.`
 	cmd.Example = `  skiff node start agent-1
   skiff --cluster ha node start server-2 server-3`
-	cmd.Flags().DurationVar(&o.Wait, "wait", 2*time.Minute, "how long each node may take to become ready")
+	kit.AddWait(cmd.Flags(), &o.Wait, "each node")
+	runE := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := kit.CheckWait(cmd, o.Wait); err != nil {
+			return err
+		}
+		return runE(cmd, args)
+	}
 	return cmd
 }
 

@@ -34,10 +34,13 @@ addresses and certificates are the same as before, and so is its kubeconfig.`,
 			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
+			if err := kit.CheckWait(cmd, o.Wait); err != nil {
+				return err
+			}
 			return kit.Command(o, run, runF)(cmd, args)
 		},
 	}
-	cmd.Flags().DurationVar(&o.Wait, "wait", 2*time.Minute, "how long the cluster may take to become ready")
+	kit.AddWait(cmd.Flags(), &o.Wait, "the cluster")
 	return cmd
 }
 

@@ -21,8 +21,8 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "stop [NAME]",
 		Short: "Stop a cluster",
-		Long: `Stop a cluster in order: agents, then servers. Its pods end as they do when a machine is shut down. Everything is kept, and
-the cluster stays stopped when Docker or its host starts again, until 'skiff start'.`,
+		Long: `Stop a cluster in order: agents, then servers. Its pods end as they do when a machine is shut down. Everything is
+kept, and the cluster stays stopped when Docker or its host starts again, until 'skiff start'.`,
 		Example: `  skiff stop
   skiff stop demo`,
 		Args:              kit.Args(0, 1, ""),

@@ -87,7 +87,8 @@ func (e *Engine) startContainer(name string) error {
 	if err != nil {
 		return err
 	}
-	p := &Process{Name: c.spec.Name, Spec: c.spec, engine: e, c: c, stop: make(chan struct{}), done: make(chan struct{}), listeners: listeners}
+	p := &Process{Name: c.spec.Name, Spec: c.spec, engine: e, c: c, stop: make(chan struct{}), done: make(chan struct{}),
+		listeners: listeners, inner: map[uint16]*inner{}}
 	c.process, c.state = p, "running"
 	program := e.onStart
 	if program == nil {
@@ -126,6 +127,9 @@ func (e *Engine) ended(p *Process, exitCode int) {
 	}
 	p.c.attached = nil
 	for _, l := range p.listeners {
+		_ = l.Close()
+	}
+	for _, l := range p.inner {
 		_ = l.Close()
 	}
 	p.askToStop()

@@ -47,7 +47,9 @@ type Process struct {
 	done   chan struct{} // closed when the container has ended
 	// listeners on the host, by the container's port.
 	listeners map[uint16]net.Listener
-	frozen    chan struct{} // nil unless the container is paused; closed when it goes on
+	// inner are those on the container's own addresses.
+	inner  map[uint16]*inner
+	frozen chan struct{} // nil unless the container is paused; closed when it goes on
 }
 
 // Listener is what arrives at one of the container's published ports; nil unless the engine was told to
@@ -77,6 +79,9 @@ func (p *Process) Emit(event nodeapi.Event) {
 	}
 	_, _ = p.Stdout().Write(append(line, '\n'))
 }
+
+// Engine is what the container runs in.
+func (p *Process) Engine() *Engine { return p.engine }
 
 // Lookup asks the engine's DNS for a name, as [Engine.Lookup] does.
 func (p *Process) Lookup(name string) []netip.Addr { return p.engine.Lookup(p.Name, name) }

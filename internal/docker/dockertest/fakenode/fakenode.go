@@ -1,6 +1,6 @@
 // Package fakenode is the program of a node for containers of package dockertest: it reads what a node is given,
-// tells of a start that goes well, answers the API's /readyz with the cluster's own certificates, and does what the
-// command line asks of skiff-node. With it, clusters can be created in memory.
+// tells of a start that goes well, answers the API's /readyz with the cluster's own certificates (api.go), keeps a list of
+// the datastore's members (datastore.go), and does what the command line asks of skiff-node. With it, clusters can be created in memory.
 //
 //	e := dockertest.New()
 //	fakenode.Install(e)
@@ -8,13 +8,8 @@ package fakenode
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"path"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -29,21 +24,28 @@ func Install(e *dockertest.Engine) {
 	e.OnExec(Exec)
 }
 
-// Components that the node says it runs, in the order in which they become ready.
-var Components = []string{"containerd", "etcd", "kube-apiserver", "kubelet"}
+// Components are what a node with a role says it runs, in the order in which they become ready.
+func Components(role nodeapi.Role) []string {
+	switch role {
+	case nodeapi.RoleServer:
+		return []string{"containerd", "etcd", "kube-apiserver", "kubelet"}
+	case nodeapi.RoleAgent:
+		return []string{"containerd", "balancer", "kubelet"}
+	}
+	return []string{"edge"}
+}
 
 // conditions are a node's part of the readiness contract.
-func conditions(p *dockertest.Process) []string {
-	config, err := Config(p)
-	if err != nil {
-		return nil // and no start goes well
-	}
-	return append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions(config.Role)...)
+func conditions(role nodeapi.Role) []string {
+	return append([]string{nodeapi.ConditionComponents}, nodeapi.RemoteConditions(role)...)
 }
+
+// role is the node's, by its container's label.
+func role(p *dockertest.Process) nodeapi.Role { return nodeapi.Role(p.Spec.Labels[nodeapi.LabelRole]) }
 
 // Run is a node that becomes ready and runs until it is stopped.
 func Run(p *dockertest.Process) int {
-	stop, err := Serve(p, nil)
+	stop, err := start(p)
 	if err != nil {
 		p.Emit(nodeapi.Event{Kind: nodeapi.EventFatal, Message: err.Error()})
 		return 1
@@ -54,18 +56,31 @@ func Run(p *dockertest.Process) int {
 	return 0
 }
 
+func start(p *dockertest.Process) (stop func(), err error) {
+	config, err := Config(p)
+	if err != nil {
+		return nil, err
+	}
+	if config.Role == nodeapi.RoleServer {
+		if err := joinDatastore(p, config); err != nil {
+			return nil, err
+		}
+	}
+	return Serve(p, nil)
+}
+
 // Tell emits the events of a start that goes well.
 func Tell(p *dockertest.Process) {
 	now := time.Now()
-	for _, name := range conditions(p) {
+	for _, name := range conditions(role(p)) {
 		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Message: "the node is starting", Since: now}})
 	}
 	for _, state := range []nodeapi.State{nodeapi.StateWaiting, nodeapi.StateStarting, nodeapi.StateReady} {
-		for _, name := range Components {
+		for _, name := range Components(role(p)) {
 			p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventComponent, Component: &nodeapi.ComponentStatus{Name: name, State: state, Since: now}})
 		}
 	}
-	for _, name := range conditions(p) {
+	for _, name := range conditions(role(p)) {
 		p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventCondition, Condition: &nodeapi.Condition{Name: name, Met: true, Since: now}})
 	}
 	p.Emit(nodeapi.Event{Time: now, Kind: nodeapi.EventReady})
@@ -87,50 +102,17 @@ func Config(p *dockertest.Process) (nodeapi.Config, error) {
 	return config, nil
 }
 
-// Serve serves the API on the node's published port, if it has one: /readyz, and all else by handler if that is not
-// nil. Only clients with a certificate of the cluster's authority get an answer.
-func Serve(p *dockertest.Process, handler http.Handler) (stop func(), err error) {
-	if _, err := Config(p); err != nil {
-		return nil, err
-	}
-	listener := p.Listener(nodeapi.APIServerPort)
-	if listener == nil {
-		return func() {}, nil
-	}
-	var files [3][]byte
-	for i, name := range []string{"ca.crt", "apiserver.crt", "apiserver.key"} {
-		if files[i], err = p.ReadFile(path.Join(nodeapi.PKIDir, name)); err != nil {
-			return nil, err
-		}
-	}
-	pair, err := tls.X509KeyPair(files[1], files[2])
-	if err != nil {
-		return nil, err
-	}
-	clients := x509.NewCertPool()
-	if !clients.AppendCertsFromPEM(files[0]) {
-		return nil, errors.New("ca.crt holds no certificate")
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
-	if handler != nil {
-		mux.Handle("/", handler)
-	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}}
-	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with stop
-	return func() { _ = server.Close() }, nil
-}
-
 // Exec answers what is run in a node: the commands of skiff-node, and nothing else.
 func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
-	if len(spec.Cmd) != 2 || spec.Cmd[0] != nodeapi.NodeBinary {
+	if len(spec.Cmd) < 2 || spec.Cmd[0] != nodeapi.NodeBinary {
 		fmt.Fprintf(spec.Stderr, "%q: not found\n", spec.Cmd)
 		return 127, nil
 	}
 	var answer any
 	var err error
 	switch spec.Cmd[1] {
+	case "member":
+		answer, err = member(p, spec.Cmd[2:])
 	case "status":
 		answer, err = status(p)
 	case "images":
@@ -154,10 +136,10 @@ func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int,
 func status(p *dockertest.Process) (nodeapi.Status, error) {
 	config, err := Config(p)
 	s := nodeapi.Status{Cluster: config.Cluster, Node: config.Node, Role: config.Role, Ready: true}
-	for _, name := range conditions(p) {
+	for _, name := range conditions(role(p)) {
 		s.Conditions = append(s.Conditions, nodeapi.Condition{Name: name, Met: true})
 	}
-	for _, name := range Components {
+	for _, name := range Components(role(p)) {
 		s.Components = append(s.Components, nodeapi.ComponentStatus{Name: name, State: nodeapi.StateReady, Version: "v1"})
 	}
 	return s, err

@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// moveTimeout bounds how long a server's container may take to be made anew.
+const moveTimeout = time.Minute
+
+// move makes the container of the only server anew: without the port that an edge is to have, and as one of several.
+func (a *addition) move(ctx context.Context) error {
+	a.moved = true
+	if err := a.remake(ctx, a.plan.entry, a.plan.members(*a.moving)); err != nil {
+		return err
+	}
+	return a.creation.readiness.start(context.WithoutCancel(ctx), a.moving.name) // what it says is heard for longer
+}
+
+// remake makes the container of the moving server anew, with the endpoint on entry and other servers than before. Its
+// volume stays. From its beginning on there is no way back but forward, so a cancellation waits until it is done.
+func (a *addition) remake(ctx context.Context, entry string, servers []string) error {
+	engine, n := a.service.Engine, *a.moving
+	config := a.config
+	config.Servers = servers
+	archive, err := nodeFiles(config, nil)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	if err := ignoreMissing(engine.StopContainer(ctx, n.name, stopGrace)); err != nil {
+		return err
+	}
+	if err := ignoreMissing(engine.RemoveContainer(ctx, n.name)); err != nil {
+		return err
+	}
+	plan := *a.plan
+	plan.entry = entry
+	spec := plan.container(n)
+	if n.name != entry {
+		delete(spec.Labels, nodeapi.LabelAPIAddress)
+		delete(spec.Labels, nodeapi.LabelAPIPort)
+	}
+	if _, err := engine.CreateContainer(ctx, spec); err != nil {
+		return err
+	}
+	return engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
+}
+
+// moveBack gives the endpoint back to the server that had it, and waits until the API answers there.
+func (a *addition) moveBack(ctx context.Context) error {
+	if err := a.remake(ctx, a.moving.name, a.config.Servers); err != nil {
+		return err
+	}
+	if err := a.service.Engine.StartContainer(ctx, a.moving.name); err != nil {
+		return err
+	}
+	a.service.emit(event.Event{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, State: event.Undone})
+	return a.service.newReadiness(a.cluster.Name, moveTimeout, a.cluster.wake()).checkAPI(ctx, a.creds)
+}
+
+// undo removes what was added, and nothing that another addition made meanwhile. If the endpoint has moved to an edge
+// that runs, it stays there.
+func (a *addition) undo(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	made, err := a.creation.made(ctx)
+	if err != nil {
+		return errors.Join(err, a.creation.rollback(ctx, false)) // which says what to do
+	}
+	var mine []string // those of the planned nodes that are this addition's
+	edgeRuns := false
+	for _, v := range made.volumes {
+		mine = append(mine, v.Name)
+	}
+	for _, c := range made.containers {
+		edgeRuns = edgeRuns || c.Name == a.plan.entry && c.State == nodeRunning
+	}
+	for _, n := range a.plan.nodes {
+		if n.role == nodeapi.RoleServer && slices.Contains(mine, n.name) {
+			a.withdraw(ctx, n.name)
+		}
+	}
+	if a.moved && edgeRuns {
+		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
+	}
+	err = a.creation.rollback(ctx, false)
+	if a.moved && !edgeRuns {
+		err = errors.Join(err, a.moveBack(ctx))
+	}
+	for _, name := range mine {
+		// The API may be what does not work, and then the object was not made either.
+		deleting, cancel := context.WithTimeout(ctx, askTimeout)
+		_ = a.service.Kube.DeleteNode(deleting, a.creds, name)
+		cancel()
+	}
+	return err
+}
+
+// withdraw takes back the announcement of a member. If there was none, there is nothing to take back; if it cannot be,
+// the next addition will say so.
+func (a *addition) withdraw(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
+	defer cancel()
+	_, _ = a.service.members(ctx, a.member, "remove", name)
+}
