@@ -275,16 +275,6 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 	}
 }
 
-// entry is the name of the node that publishes a cluster's API: its only server, or an edge.
-func (o *observation) entry(cluster string) string {
-	for _, c := range o.objects[cluster].containers {
-		if apiPort(c) != 0 {
-			return c.Name
-		}
-	}
-	return ""
-}
-
 // steps orders the work: agents all at once; servers one after the other, because a datastore takes one new member at a
 // time.
 func (a *addition) steps() []Step {
