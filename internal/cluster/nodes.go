@@ -209,12 +209,18 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 	taken := map[netip.Addr]bool{}
 	last := 0
 	var member Container
+	note := func(name string, role nodeapi.Role) {
+		if number, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:]); err == nil && role == group.Role {
+			last = max(last, number)
+		}
+	}
+	for _, v := range o.objects[a.cluster.Name].volumes { // one may be left of a node whose removal did not finish
+		note(v.Name, nodeapi.Role(v.Labels[nodeapi.LabelRole]))
+	}
 	for _, c := range o.objects[a.cluster.Name].containers {
 		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
-		if number, err := strconv.Atoi(c.Name[strings.LastIndexByte(c.Name, '-')+1:]); err == nil && role == group.Role {
-			last = max(last, number)
-		}
+		note(c.Name, role)
 		if role == nodeapi.RoleServer {
 			p.others = append(p.others, c.Name)
 		}
@@ -358,7 +364,7 @@ type RemoveOptions struct {
 
 // RemoveNode removes a node: its pods move, a server leaves the datastore, then all of it goes.
 func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts RemoveOptions) error {
-	c, err := s.whole(ctx, cluster)
+	c, err := s.Get(ctx, cluster) // also one that is incomplete: the node may be what makes it so
 	if err != nil {
 		return err
 	}
@@ -370,7 +376,10 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if err != nil {
 		return err
 	}
-	if !opts.Force && (c.State == StateStopped || c.State == StatePaused) {
+	if !opts.Force && c.named(c.server()).State != nodeRunning {
+		if _, err := s.whole(ctx, cluster); err != nil {
+			return err
+		}
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
 	}
 	creds, err := s.credentials(ctx, c)
