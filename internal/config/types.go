@@ -195,7 +195,7 @@ type Mount struct {
 	Source string `json:"source" jsonschema:"required"`
 	// Absolute path in the node. Paths that Skiff needs are refused.
 	Target string `json:"target" jsonschema:"required"`
-	// Nodes cannot write to it.
+	// The node has it read-only. A pod that mounts it does so too if its volumeMounts say readOnly.
 	ReadOnly bool `json:"readOnly,omitempty"`
 }
 
