@@ -109,32 +109,6 @@ func (w *world) apply(t *testing.T, file string) {
 	}
 }
 
-// ids are the containers' IDs by name: a container that was made anew has another.
-func (w *world) ids(t *testing.T) map[string]string {
-	t.Helper()
-	containers, err := w.engine.Containers(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids := map[string]string{}
-	for _, c := range containers {
-		ids[strings.TrimPrefix(c.Name, "skiff-demo-")] = c.ID
-	}
-	return ids
-}
-
-func (w *world) config(t *testing.T, node string) (c nodeapi.Config) {
-	t.Helper()
-	content, err := w.engine.ReadFile("skiff-demo-"+node, nodeapi.ConfigPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(content, &c); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // since are the calls of the engine that changed containers, since there were so many calls.
 func (w *world) since(n int) (calls []string) {
 	for _, c := range w.engine.Calls()[n:] {
@@ -259,7 +233,7 @@ func TestApply(t *testing.T) {
 	if w.ids(t)["server-1"] != first["server-1"] {
 		t.Error("the server is another container")
 	}
-	if c := w.config(t, "server-1"); len(c.ExtraArgs) != 0 || len(c.Registries) != 1 || len(c.Taints) != 0 || len(c.NodePodCIDRs) != 1 {
+	if c := w.config(t, "skiff-demo-server-1"); len(c.ExtraArgs) != 0 || len(c.Registries) != 1 || len(c.Taints) != 0 || len(c.NodePodCIDRs) != 1 {
 		t.Errorf("configuration %+v", c)
 	}
 }
@@ -332,7 +306,7 @@ func TestApplyRestores(t *testing.T) {
 		t.Errorf("details %q", f.Details)
 	}
 	for _, node := range []string{"server-1", "agent-1"} {
-		if c := w.config(t, node); len(c.ExtraArgs) != 0 {
+		if c := w.config(t, "skiff-demo-"+node); len(c.ExtraArgs) != 0 {
 			t.Errorf("%s is told %v", node, c.ExtraArgs)
 		}
 	}
