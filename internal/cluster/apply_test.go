@@ -2,7 +2,6 @@ package cluster_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -107,6 +106,20 @@ func (w *world) apply(t *testing.T, file string) {
 	if p := w.plan(t, file); !p.Empty() {
 		t.Errorf("there is still something to do:\n%s", p)
 	}
+}
+
+// ids are the containers' IDs by name: a container that was made anew has another.
+func (w *world) ids(t *testing.T) map[string]string {
+	t.Helper()
+	containers, err := w.engine.Containers(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for _, c := range containers {
+		ids[strings.TrimPrefix(c.Name, "skiff-demo-")] = c.ID
+	}
+	return ids
 }
 
 // since are the calls of the engine that changed containers, since there were so many calls.
