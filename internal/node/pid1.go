@@ -76,6 +76,7 @@ func superviseAll(ctx context.Context, components []supervise.Component, board *
 	if err != nil {
 		return err
 	}
+	board.Restart = manager.Restart
 	stopReaping, err := supervise.Reap()
 	if err != nil {
 		return err
@@ -112,13 +113,22 @@ func logFile(component string) io.Writer {
 const podGrace = 5 * time.Second
 
 // endPods asks every process that is left in the container to end, and waits until none is or podGrace is over.
-// Containers' processes are not children of this one, so there is no event for the end of the last.
+// Containers' processes are not all children of this one, so there is no event for the end of the last. Whatever has
+// ended counts until somebody has taken notice, and nobody else does any more.
 func endPods() {
 	if unix.Kill(-1, unix.SIGTERM) != nil {
 		return // there is none
 	}
 	deadline := time.Now().Add(podGrace)
-	for time.Now().Before(deadline) && unix.Kill(-1, 0) == nil {
+	for time.Now().Before(deadline) {
+		for {
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && err != unix.EINTR { //nolint:errorlint // what comes from the kernel is not wrapped
+				break
+			}
+		}
+		if unix.Kill(-1, 0) != nil {
+			return
+		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }

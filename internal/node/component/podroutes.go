@@ -137,8 +137,13 @@ func (r *podRoutes) wanted(nodes []*corev1.Node) map[netip.Prefix]netip.Addr {
 func (r *podRoutes) sync(nodes []*corev1.Node) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	first := r.nodes == nil
 	r.nodes = nodes
-	return r.apply()
+	err := r.apply()
+	if first && err == nil {
+		r.logger.Info("Pods of other nodes have routes", "nodes", len(nodes)-1)
+	}
+	return err
 }
 
 // again is sync after the kernel may have lost routes.
