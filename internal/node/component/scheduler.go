@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -12,19 +13,45 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Scheduler assigns pods to nodes.
-func Scheduler(n *Node) supervise.Component {
+// Scheduler assigns pods to nodes. If it is elected, it ends the whole process as soon as it has been asked to end and has
+// given its office back, so it ends when the controller manager, which has an office as well, has ended.
+func Scheduler(n *Node, controllersEnded <-chan struct{}) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/", nodeapi.SchedulerPort)
 	return supervise.Component{
 		Name:      NameScheduler,
 		Version:   kubernetesVersion(),
 		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
+			if n.HighlyAvailable() {
+				var cancel func()
+				ctx, cancel = later(ctx, controllersEnded)
+				defer cancel()
+			}
 			return runScheduler(ctx, SchedulerArgs(n))
 		}),
 		Ready:   awaitHTTP(url + "readyz"),
 		Healthy: probeHTTP(url + "livez"),
 		Restart: once,
+	}
+}
+
+// laterThan is how long [later] waits for the other.
+const laterThan = 2 * time.Second
+
+// later is a context that ends after ctx, when something else has ended, too.
+func later(ctx context.Context, ended <-chan struct{}) (context.Context, func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-ended:
+		case <-time.After(laterThan): // it may never have begun
+		case <-running.Done():
+		}
+		cancel()
+	})
+	return running, func() {
+		stop()
+		cancel()
 	}
 }
 
