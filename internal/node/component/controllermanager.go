@@ -12,9 +12,8 @@ import (
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 )
 
-// ControllerManager runs upstream's controllers. built is closed when all of them have been built, ended when it has
-// ended.
-func ControllerManager(n *Node, built, ended chan struct{}) supervise.Component {
+// ControllerManager runs upstream's controllers. built is closed when all of them have been built.
+func ControllerManager(n *Node, built chan struct{}) supervise.Component {
 	url := fmt.Sprintf("https://127.0.0.1:%d/healthz", n.ControllerManagerPort)
 	return supervise.Component{
 		Name:    NameControllerManager,
@@ -22,7 +21,6 @@ func ControllerManager(n *Node, built, ended chan struct{}) supervise.Component 
 		// Its start asks the API server things, and gives up after ten seconds.
 		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			defer close(ended)
 			go func() {
 				// It serves before it has a controller; each gets a check of its own when all are built.
 				if awaitWord(url+"?verbose", names.PersistentVolumeAttachDetachController, builtInterval(n))(ctx) == nil {

@@ -99,7 +99,7 @@ func fillDatastore(ctx context.Context, node *component.Node, datastore *embed.E
 	start(apiServer)
 	err = apiServer.Ready(ctx) // all its post-start hooks have run
 	if err == nil {
-		start(component.ControllerManager(node, make(chan struct{}), make(chan struct{})))
+		start(component.ControllerManager(node, make(chan struct{})))
 		err = awaitSettled(ctx, datastore, node)
 	}
 	if err != nil && ctx.Err() != nil {

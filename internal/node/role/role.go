@@ -38,13 +38,13 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 		return nil, err
 	}
 	etcd := component.EtcdFor(n, zapcore.AddSync(logs.Writer(component.NameEtcd)))
-	registered, controllers, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	registered, controllers := make(chan struct{}), make(chan struct{})
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
 		component.APIServer(n, door),
 		component.Registration(n, component.NameAPIServer, registered),
-		component.ControllerManager(n, controllers, ended),
-		component.Scheduler(n, ended),
+		component.ControllerManager(n, controllers),
+		component.Scheduler(n),
 		component.DNS(n),
 		component.Kubelet(n, registered, controllers),
 		component.KubeProxy(n),
