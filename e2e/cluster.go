@@ -22,6 +22,8 @@ type Cluster struct {
 	Name       string
 	Namespace  string
 	Kubeconfig string // path of the file
+	// engine is the environment that leads to another Docker than the usual one, nil for that.
+	engine []string
 
 	connect sync.Once
 	clients clients
@@ -79,7 +81,22 @@ func (c *Cluster) ContextName() string { return "skiff-" + c.Name }
 
 // env points skiff and kubectl at the cluster.
 func (c *Cluster) env() []string {
-	return []string{"KUBECONFIG=" + c.Kubeconfig, "SKIFF_CLUSTER=" + c.Name, "NO_COLOR=1"}
+	return append([]string{"KUBECONFIG=" + c.Kubeconfig, "SKIFF_CLUSTER=" + c.Name, "NO_COLOR=1"}, c.engine...)
+}
+
+// TryDocker runs docker where the cluster is, whatever comes of it.
+func (c *Cluster) TryDocker(args ...string) Result {
+	return command{env: c.engine, args: append([]string{"docker"}, args...)}.run(c.Context())
+}
+
+// Docker runs docker where the cluster is, and returns its output.
+func (c *Cluster) Docker(args ...string) string {
+	c.Helper()
+	r := c.TryDocker(args...)
+	if r.Code != 0 {
+		c.Fatalf("%s", r)
+	}
+	return r.Stdout
 }
 
 // skiffRun runs the program under test.
@@ -148,6 +165,11 @@ func (c *Cluster) StartKubectl(args ...string) *Process {
 func (c *Cluster) InNode(cmd ...string) string {
 	c.Helper()
 	return c.Skiff(append([]string{"node", "shell", "--"}, cmd...)...)
+}
+
+// TryInNode runs a command in one of several nodes, whatever comes of it.
+func (c *Cluster) TryInNode(node string, cmd ...string) Result {
+	return c.TrySkiff(append([]string{"node", "shell", node, "--"}, cmd...)...)
 }
 
 // Config returns the administrator's client configuration, from the kubeconfig.

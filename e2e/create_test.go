@@ -178,17 +178,17 @@ func TestClusterExists(t *testing.T) {
 	refused(cluster.StateRunning, "skiff kubeconfig merge "+c.Name)
 	c.Step("it is paused")
 	c.Docker("pause", c.Node())
-	refused(cluster.StatePaused, "docker unpause "+c.Node())
-	c.Fails(c.TrySkiff("status"), exitNotReady, "paused", "docker unpause "+c.Node())
+	refused(cluster.StatePaused, "skiff resume "+c.Name)
+	c.Fails(c.TrySkiff("status"), exitNotReady, "paused", "skiff resume "+c.Name)
 	c.Docker("unpause", c.Node())
 	c.Kubectl("get", "configmap", "mine")
 
 	c.Step("it is stopped: what needs it to run says how to start it, what does not works")
 	c.Docker("stop", c.Node())
-	refused(cluster.StateStopped, "docker start "+c.Node())
+	refused(cluster.StateStopped, "skiff start "+c.Name)
 	archive := c.WriteFile(filepath.Join(t.TempDir(), "archive.tar"), "", 0o600)
 	for _, args := range [][]string{{"status"}, {"load", nodeImage(c)}, {"load", "--archive", archive}, {"node", "shell"}} {
-		c.Fails(c.TrySkiff(args...), exitNotReady, "exited", "docker start "+c.Node())
+		c.Fails(c.TrySkiff(args...), exitNotReady, "exited", "skiff start "+c.Name)
 	}
 	if out := c.Skiff("kubeconfig"); !strings.Contains(out, c.ContextName()) {
 		t.Errorf("%s", out)

@@ -83,7 +83,7 @@ var host struct {
 func hostImages() error {
 	host.once.Do(func() {
 		for version := 1; version <= 2 && host.err == nil; version++ {
-			file := filepath.Join(run.dir, fmt.Sprintf("testbox-v%d.tar", version))
+			file := imageArchive(version)
 			if host.err = WriteImage(file, Image(version), fmt.Sprintf("VERSION=v%d", version)); host.err != nil {
 				return
 			}
@@ -95,22 +95,33 @@ func hostImages() error {
 	return host.err
 }
 
+// imageArchive is where the archive of the image is, once hostImages has made it.
+func imageArchive(version int) string {
+	return filepath.Join(run.dir, fmt.Sprintf("testbox-v%d.tar", version))
+}
+
 // LoadImages puts both versions of the image into the cluster's nodes.
 func (c *Cluster) LoadImages() {
 	c.Helper()
 	c.Must(hostImages(), "make the images")
+	if c.engine != nil {
+		for version := 1; version <= 2; version++ {
+			c.Docker("load", "--input", imageArchive(version))
+		}
+	}
 	c.Skiff("load", Image(1), Image(2))
 }
 
-// removeHostImages takes the images out of the host's Docker again.
+// removeHostImages takes the images out of the host's Docker again: by name, because another run of the same tests has the
+// same images under names of its own.
 func removeHostImages() error {
-	out := dockerRun("image", "ls", "--quiet", "--filter", "reference=skiff-e2e/testbox-"+run.id+"*")
+	out := dockerRun("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=skiff-e2e/testbox-"+run.id+"*")
 	if out.Code != 0 {
 		return fmt.Errorf("%s", out)
 	}
 	var errs []error
-	for id := range strings.FieldsSeq(out.Stdout) {
-		if out := dockerRun("image", "rm", "--force", id); out.Code != 0 && !strings.Contains(out.Stderr, "No such image") {
+	for ref := range strings.FieldsSeq(out.Stdout) {
+		if out := dockerRun("image", "rm", "--force", ref); out.Code != 0 && !strings.Contains(out.Stderr, "No such image") {
 			errs = append(errs, fmt.Errorf("%s", out))
 		}
 	}

@@ -24,7 +24,7 @@ func TestNotReadyInTime(t *testing.T) {
 
 	c.Step("with --retain it stays, so that one can look at it")
 	r = c.TrySkiff("create", "--wait", "1ms", "--retain")
-	c.Fails(r, exitNotReady, "skiff --cluster "+c.Name+" bundle", "skiff delete "+c.Name)
+	c.Fails(r, exitNotReady, "skiff bundle "+c.Name, "skiff delete "+c.Name)
 	if out := c.Skiff("list"); !strings.Contains(out, c.Name) {
 		t.Errorf("list: %s", out)
 	}

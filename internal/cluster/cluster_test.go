@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,13 +123,53 @@ type world struct {
 	engine *dockertest.Engine
 	events *recorder
 	image  *image
+	kube   *kube
+}
+
+// kube is a cluster's API that agrees to everything, and remembers it.
+type kube struct {
+	mu    sync.Mutex
+	calls []string
+	// on, if not nil, is what a call does.
+	on func(ctx context.Context, call string) error
+}
+
+func (k *kube) call(ctx context.Context, what, node string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	call := what + " " + node
+	k.calls = append(k.calls, call)
+	if k.on != nil {
+		return k.on(ctx, call)
+	}
+	return nil
+}
+
+func (k *kube) Drain(ctx context.Context, _ *cluster.Credentials, node string, progress func(string)) error {
+	progress("default/a")
+	return k.call(ctx, "drain", node)
+}
+
+func (k *kube) Uncordon(ctx context.Context, _ *cluster.Credentials, node string) error {
+	return k.call(ctx, "uncordon", node)
+}
+
+func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node string) error {
+	return k.call(ctx, "delete", node)
+}
+
+// said are the calls so far.
+func (k *kube) said() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.calls)
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{engine: dockertest.New(), events: &recorder{}, image: newImage(t)}
+	w := &world{engine: dockertest.New(), events: &recorder{}, image: newImage(t), kube: &kube{}}
 	fakenode.Install(w.engine)
-	w.Service = &cluster.Service{Engine: w.engine, Events: w.events, Version: "v0.1.0",
+	w.Service = &cluster.Service{Engine: w.engine, Events: w.events, Version: "v0.1.0", Kube: w.kube,
 		Image: func() (cluster.NodeImage, error) { return w.image, nil }}
 	t.Cleanup(func() { // what listens must not outlive its test
 		for _, name := range w.engine.Objects() {

@@ -15,8 +15,8 @@ import (
 
 // another returns a second skiff on the same engine.
 func (w *world) another() *world {
-	other := &world{engine: w.engine, events: &recorder{}, image: w.image}
-	other.Service = &cluster.Service{Engine: w.engine, Events: other.events, Version: w.Version, Image: w.Image}
+	other := &world{engine: w.engine, events: &recorder{}, image: w.image, kube: &kube{}}
+	other.Service = &cluster.Service{Engine: w.engine, Events: other.events, Version: w.Version, Image: w.Image, Kube: other.kube}
 	return other
 }
 

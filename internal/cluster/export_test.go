@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"context"
 	"io"
 	"net/netip"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // What the tests of this package, which are outside of it because of package dockertest, need from inside.
@@ -44,6 +46,21 @@ func CapabilityTable() map[string]string {
 		table[c.name] = c.reason
 	}
 	return table
+}
+
+// AskAPI asks a cluster's API once whether it is ready.
+func AskAPI(ctx context.Context, creds *Credentials) error {
+	client, err := creds.client()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	return askReadyz(ctx, client, creds.Server)
+}
+
+// Members is the datastore's list of members, as one server has it.
+func (s *Service) Members(ctx context.Context, server string) ([]nodeapi.Member, error) {
+	return s.members(ctx, server, "list", "")
 }
 
 // Follow reads a node's output as a creation does.

@@ -46,7 +46,12 @@ func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, 
 	hint := fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
 	a.creation = &creation{service: s, plan: a.plan, opts: opts, id: rand.Text(), credentials: *a.creds,
 		readiness: s.newReadiness(cluster, opts.Wait, hint), leftovers: fmt.Sprintf("See what is there with 'skiff --cluster %s node list', and remove it with 'skiff --cluster %s node remove'.", cluster, cluster)}
-	if err := (executor{emit: s.emit, do: a.do}).run(ctx, a.plan.Steps); err != nil {
+	err = executor{emit: s.emit, do: a.do}.run(ctx, a.plan.Steps)
+	var after *Cluster
+	if err == nil {
+		after, err = s.Get(ctx, cluster)
+	}
+	if err != nil {
 		err = canceled(ctx, what, a.explain(err))
 		if !opts.Retain {
 			if undoErr := a.undo(ctx); undoErr != nil {
@@ -55,7 +60,7 @@ func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, 
 		}
 		return nil, err
 	}
-	return s.Get(ctx, cluster)
+	return after, nil
 }
 
 // explain says in the user's words what an engine's refusal means for the addition.
@@ -221,14 +226,17 @@ func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
 func (a *addition) planNodes(o *observation, groups []Group, configs map[string]nodeapi.Config) {
 	p, networks := a.plan, a.plan.spec.Networks
 	taken := map[netip.Addr]bool{}
-	last, servers := map[nodeapi.Role]int{}, 0
+	last := map[nodeapi.Role]int{}
+	var member Container
 	for _, c := range o.objects[a.cluster.Name].containers {
 		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
 		last[role] = max(last[role], numberOf(c.Name))
 		if role == nodeapi.RoleServer {
-			servers++
 			p.others = append(p.others, c.Name)
+		}
+		if c.Name == a.member {
+			member = c
 		}
 	}
 	slices.Sort(p.others)
@@ -258,14 +266,10 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 			index, number, joining = index+1, number+1, joining+choose(join, 1, 0)
 		}
 	}
-	if joining > 0 && servers == 1 && o.entry(p.Cluster) == a.member {
+	if joining > 0 && apiPort(member) != 0 {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
-		for _, c := range o.objects[a.cluster.Name].containers {
-			if c.Name == a.member {
-				a.moving = &plannedNode{name: c.Name, role: nodeapi.RoleServer, address: c.Addresses[p.network.Name], address6: c.Addresses6[p.network.Name],
-					labels: c.Labels, group: groupOf(c)}
-			}
-		}
+		a.moving = &plannedNode{name: a.member, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
+			address6: member.Addresses6[p.network.Name], labels: member.Labels, group: groupOf(member)}
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
 		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, networks.edgeNumber())
 	}
@@ -290,19 +294,18 @@ func (a *addition) steps() []Step {
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
 		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
-		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: "create and start, API on " +
-			netip.AddrPortFrom(netip.MustParseAddr(a.plan.spec.APIAddress), a.plan.spec.APIPort).String(), After: []string{move.ID}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: a.plan.detail(a.plan.node(a.plan.entry)), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
-		before, check.After = []string{start.ID}, []string{await.ID}
+		before = []string{start.ID, await.ID}
 	}
 	for _, n := range a.plan.nodes {
 		if n.role == nodeapi.RoleEdge {
 			continue
 		}
 		volume := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
-		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: fmt.Sprintf("create and start, %s at %s", n.role, n.address), After: []string{certs, volume.ID}}
+		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: a.plan.detail(n), After: []string{certs, volume.ID}}
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
 		steps = append(steps, volume)
 		if n.role == nodeapi.RoleServer {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -230,10 +231,7 @@ func (p *Plan) steps() []Step {
 	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.network.subnets(), After: []string{lock}})
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
 	for _, n := range p.nodes {
-		detail := fmt.Sprintf("create and start, %s at %s", n.role, n.address)
-		if n.name == p.entry {
-			detail += fmt.Sprintf(", API on %s", netip.AddrPortFrom(netip.MustParseAddr(p.spec.APIAddress), p.spec.APIPort))
-		}
+		detail := p.detail(n)
 		after := []string{image, certs, network}
 		if n.role != nodeapi.RoleEdge {
 			after = []string{image, certs, "volume/" + n.name, network}
@@ -246,6 +244,27 @@ func (p *Plan) steps() []Step {
 		steps = append(steps, start)
 	}
 	return append(steps, check)
+}
+
+// detail says what is made of a node.
+func (p *Plan) detail(n plannedNode) string {
+	detail := fmt.Sprintf("create and start, %s at %s", n.role, n.address)
+	if n.group.CPUMillis != 0 {
+		detail += fmt.Sprintf(", %s CPUs", strconv.FormatFloat(float64(n.group.CPUMillis)/1000, 'g', -1, 64))
+	}
+	if n.group.MemoryBytes != 0 {
+		detail += fmt.Sprintf(", %d MiB of memory", n.group.MemoryBytes>>20)
+	}
+	for _, b := range n.group.Binds {
+		detail += fmt.Sprintf(", %s at %s", b.Source, b.Target)
+	}
+	for _, port := range n.group.Ports {
+		detail += fmt.Sprintf(", port %d (%s) on %s", port.ContainerPort, port.Protocol, net.JoinHostPort(port.HostIP, strconv.Itoa(int(port.HostPort))))
+	}
+	if n.name == p.entry {
+		detail += fmt.Sprintf(", API on %s", netip.AddrPortFrom(netip.MustParseAddr(p.spec.APIAddress), p.spec.APIPort))
+	}
+	return detail
 }
 
 // subnets are those of a network in words.

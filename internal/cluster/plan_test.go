@@ -39,6 +39,15 @@ func TestPlan(t *testing.T) {
 			busy := plan.PlannedPort()
 			w.SetHost(func(port uint16) bool { return port == busy }, plan.Subnet)
 		}},
+		{name: "three-servers-two-agents", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(3, 2) }},
+		{name: "dual-stack", spec: func(s *cluster.Spec) {
+			s.Groups = cluster.Groups(1, 1)
+			s.Networks.PodCIDRs = prefixes("10.244.0.0/16", "fd00:10:244::/56")
+		}},
+		{name: "small-subnet", spec: func(s *cluster.Spec) {
+			s.Groups, s.Networks.Subnets = cluster.Groups(3, 9), prefixes("192.168.7.0/28")
+		}},
+		{name: "group-with-everything", spec: func(s *cluster.Spec) { s.Groups = everything() }},
 		{name: "remote", spec: func(s *cluster.Spec) { s.APIAddress = "0.0.0.0" }, world: func(t *testing.T, w *world) { w.remote(t) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -71,6 +80,27 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func prefixes(texts ...string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range texts {
+		list = append(list, netip.MustParsePrefix(text))
+	}
+	return list
+}
+
+// everything is a server, and a group of one agent with all that a group may have.
+func everything() []cluster.Group {
+	return []cluster.Group{
+		{
+			Role: nodeapi.RoleAgent, Count: 1, Labels: map[string]string{"disk": "ssd"},
+			Taints: []nodeapi.Taint{{Key: "only", Value: "databases", Effect: "NoSchedule"}}, CPUMillis: 1500, MemoryBytes: 1 << 30,
+			Binds: []cluster.Bind{{Source: "/", Target: "/host", ReadOnly: true}},
+			Ports: []cluster.Port{{HostIP: "127.0.0.1", HostPort: 8080, ContainerPort: 30080, Protocol: "tcp"}},
+		},
+		{Role: nodeapi.RoleServer, Count: 1},
+	}
+}
+
 func (w *world) remote(t *testing.T) {
 	t.Helper()
 	info, err := w.engine.Info(t.Context())
@@ -94,6 +124,32 @@ func TestRefusals(t *testing.T) {
 		{name: "bad name", spec: func(s *cluster.Spec) { s.Name = "Ümlaut" }, code: fault.Invalid, words: []string{"Ümlaut", "32 characters"}},
 		{name: "no server", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(0, 1) }, code: fault.Invalid, words: []string{"needs a server"}},
 		{name: "two servers", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(2, 0) }, code: fault.Invalid, words: []string{"2 servers", "majority"}},
+		{name: "four servers", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(4, 0) }, code: fault.Invalid, words: []string{"3 servers, or 5"}},
+		{name: "six servers", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(6, 0) }, code: fault.Invalid, words: []string{"1, 3 or 5"}},
+		{name: "servers in several groups", spec: func(s *cluster.Spec) { s.Groups = append(cluster.Groups(1, 1), cluster.Groups(1, 0)...) },
+			code: fault.Invalid, words: []string{"2 servers"}},
+		{name: "101 nodes", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(1, 100) }, code: fault.Invalid, words: []string{"101 nodes", "100"}},
+		{name: "fewer than no agents", spec: func(s *cluster.Spec) { s.Groups = cluster.Groups(1, -1) }, code: fault.Invalid, words: []string{"-1 agents"}},
+		{name: "an edge", spec: func(s *cluster.Spec) {
+			s.Groups = append(s.Groups, cluster.Group{Role: nodeapi.RoleEdge, Count: 1})
+		}, code: fault.Invalid, words: []string{`no role "edge"`}},
+		{name: "one port for two nodes", spec: func(s *cluster.Spec) {
+			s.Groups = append(s.Groups, cluster.Group{Role: nodeapi.RoleAgent, Count: 2, Ports: []cluster.Port{{HostPort: 80, ContainerPort: 80}}})
+		}, code: fault.Invalid, words: []string{"not to 2"}},
+		{name: "more processors than the host", spec: sized(2001, 0), code: fault.Invalid, words: []string{"2.001 CPUs", "which has 2"}},
+		{name: "more memory than the host", spec: sized(0, 9<<30), code: fault.Invalid, words: []string{"9216 MiB", "8192 MiB"}},
+		{name: "hardly a processor", spec: sized(99, 0), code: fault.Invalid, words: []string{"99m", "100m"}},
+		{name: "hardly memory", spec: sized(0, 127<<20), code: fault.Invalid, words: []string{"128 MiB"}},
+		{name: "a server with hardly memory", spec: func(s *cluster.Spec) { s.Groups[0].MemoryBytes = 511 << 20 }, code: fault.Invalid, words: []string{"512 MiB"}},
+		{name: "too many for their networks", spec: func(s *cluster.Spec) {
+			s.Groups, s.Networks.PodCIDRs = cluster.Groups(1, 2), prefixes("10.9.0.0/23")
+		}, code: fault.Invalid, words: []string{"room for 2 nodes"}},
+		{name: "subnet of Docker", spec: func(s *cluster.Spec) { s.Networks.Subnets = prefixes("172.17.8.0/24") }, code: fault.NetworkOverlap,
+			words: []string{"172.17.8.0/24", "network bridge", "172.17.0.0/16"}, world: func(t *testing.T, w *world) {
+				if err := w.engine.CreateNetwork(t.Context(), cluster.NetworkSpec{Name: "bridge", Subnet: prefixes("172.17.0.0/16")[0]}); err != nil {
+					t.Fatal(err)
+				}
+			}},
 		{name: "address is a name", spec: func(s *cluster.Spec) { s.APIAddress = "localhost" }, code: fault.Invalid, words: []string{"localhost"}},
 		{name: "address has a zone", spec: func(s *cluster.Spec) { s.APIAddress = "fe80::1%eth0" }, code: fault.Invalid},
 		{name: "exists", world: exists(nil), code: fault.Exists, words: []string{"(running)", "skiff kubeconfig merge demo", "skiff delete demo"}},
@@ -160,6 +216,13 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("something was changed: %q, before %q", after, before)
 			}
 		})
+	}
+}
+
+// sized adds an agent of a size.
+func sized(cpuMillis, memoryBytes int64) func(*cluster.Spec) {
+	return func(s *cluster.Spec) {
+		s.Groups = append(s.Groups, cluster.Group{Role: nodeapi.RoleAgent, Count: 1, CPUMillis: cpuMillis, MemoryBytes: memoryBytes})
 	}
 }
 

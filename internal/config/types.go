@@ -195,13 +195,14 @@ type Mount struct {
 	Source string `json:"source" jsonschema:"required"`
 	// Absolute path in the node. Paths that Skiff needs are refused.
 	Target string `json:"target" jsonschema:"required"`
-	// Nodes cannot write to it.
+	// The node has it read-only. A pod that mounts it does so too if its volumeMounts say readOnly.
 	ReadOnly bool `json:"readOnly,omitempty"`
 }
 
 // Port publishes a port of a node on Docker's host.
 type Port struct {
-	// IP address of Docker's host; 127.0.0.1 unless told, 0.0.0.0 for all of its addresses.
+	// IP address of Docker's host; 127.0.0.1 unless told, 0.0.0.0 for all of its addresses. With ipFamily ipv6 it is ::1,
+	// and :: for all.
 	HostAddress string `json:"hostAddress,omitempty"`
 	// Port on Docker's host.
 	HostPort int `json:"hostPort" jsonschema:"required,minimum=1,maximum=65535"`

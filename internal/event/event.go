@@ -61,6 +61,7 @@ const (
 	KindComponent  Kind = "component"  // one component of a node came up; child of KindStart
 	KindCheck      Kind = "check"      // one clause of the readiness contract; Subject is its name
 	KindKubeconfig Kind = "kubeconfig" // write the kubeconfig entry
+	KindManifest   Kind = "manifest"   // apply a file of objects; Subject is its path
 	KindDelete     Kind = "delete"     // remove an object; Subject names it
 	KindRollback   Kind = "rollback"   // undo what was done
 	KindLoad       Kind = "load"       // load an image into a node

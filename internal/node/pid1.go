@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 // live prepares the container and keeps the node running until ctx ends.
 func live(ctx context.Context, config nodeapi.Config, board *status.Board) error {
 	if config.Role == nodeapi.RoleEdge {
-		return liveAsEdge(ctx, board)
+		return liveAsEdge(ctx, config, board)
 	}
 	if err := machine.Prepare(config.PodCIDRs); err != nil {
 		return err
@@ -58,7 +58,7 @@ func live(ctx context.Context, config nodeapi.Config, board *status.Board) error
 }
 
 // liveAsEdge forwards connections to the API servers. An edge mounts nothing, sets nothing, and needs no capability.
-func liveAsEdge(ctx context.Context, board *status.Board) error {
+func liveAsEdge(ctx context.Context, config nodeapi.Config, board *status.Board) error {
 	for _, dir := range []string{nodeapi.RunDir, nodeapi.LogDir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -66,7 +66,7 @@ func liveAsEdge(ctx context.Context, board *status.Board) error {
 	}
 	return superviseAll(ctx, []supervise.Component{balancer.Component(balancer.Config{
 		Name: "edge", Listen: netip.AddrPortFrom(netip.IPv6Unspecified(), nodeapi.APIServerPort),
-		CAFile: filepath.Join(nodeapi.PKIDir, "ca.crt"), Log: logFile("edge"),
+		CAFile: filepath.Join(nodeapi.PKIDir, "ca.crt"), Servers: config.Servers, Log: logFile("edge"),
 	})}, board)
 }
 
@@ -113,13 +113,22 @@ func logFile(component string) io.Writer {
 const podGrace = 5 * time.Second
 
 // endPods asks every process that is left in the container to end, and waits until none is or podGrace is over.
-// Containers' processes are not children of this one, so there is no event for the end of the last.
+// Containers' processes are not all children of this one, so there is no event for the end of the last. Whatever has
+// ended counts until somebody has taken notice, and nobody else does any more.
 func endPods() {
 	if unix.Kill(-1, unix.SIGTERM) != nil {
 		return // there is none
 	}
 	deadline := time.Now().Add(podGrace)
-	for time.Now().Before(deadline) && unix.Kill(-1, 0) == nil {
+	for time.Now().Before(deadline) {
+		for {
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && err != unix.EINTR { //nolint:errorlint // what comes from the kernel is not wrapped
+				break
+			}
+		}
+		if unix.Kill(-1, 0) != nil {
+			return
+		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }

@@ -93,6 +93,10 @@ var phrases = map[event.Kind]phrase{
 		failed: "Writing the kubeconfig failed", skipped: "The kubeconfig needs no change",
 		undone: "Removed context % from the kubeconfig",
 	},
+	event.KindManifest: {
+		doing: "Applying %", done: "Applied %", failed: "Applying % failed",
+		skipped: "% is applied already", undone: "Removed the objects of %",
+	},
 	event.KindDelete: {
 		doing: "Removing %", done: "Removed %", failed: "Removing % failed",
 		skipped: "% is gone already", undone: "Restored %",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,7 +48,8 @@ Its nodes are servers, which run the control plane, and agents, which run worklo
 survive the loss of one or two. What else there is to choose is in a cluster file: see 'skiff config print-schema'.
 A configuration of kind is accepted as it is. Flags change what the file says.
 
-The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
+The cluster's context, skiff-NAME, is written to the kubeconfig and selected. Last, the manifests that the cluster
+file names are applied; if an object is refused, the cluster stays, and the exit code says so.`,
 		Example: `  skiff create
   skiff create demo --ephemeral --wait 30s
   skiff create ha --servers 3 --agents 2
@@ -93,8 +95,12 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	manifests, err := file.ManifestFiles()
+	if err != nil {
+		return err
+	}
 	if o.DryRun {
-		return plan(ctx, o, spec)
+		return plan(ctx, o, spec, manifests)
 	}
 	if err := o.Kubeconfig.Check(); err != nil {
 		return err // before anything is made that would have to be undone
@@ -119,6 +125,9 @@ func run(ctx context.Context, o *Options) error {
 	if err := o.Kubeconfig.Merge(&created.Credentials, renderer); err != nil {
 		return withoutContext(created.Cluster.Name, err)
 	}
+	if err := applyManifests(ctx, o, created, manifests, renderer); err != nil {
+		return err
+	}
 	renderer.Close()
 	return tell(o, created)
 }
@@ -135,7 +144,7 @@ func withoutContext(name string, err error) error {
 }
 
 // plan prints what create would do.
-func plan(ctx context.Context, o *Options, spec cluster.Spec) error {
+func plan(ctx context.Context, o *Options, spec cluster.Spec, manifests []string) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
 	service, err := o.Service(ctx, renderer)
@@ -147,9 +156,13 @@ func plan(ctx context.Context, o *Options, spec cluster.Spec) error {
 		return err
 	}
 	if o.JSON() {
-		return o.PrintJSON(plan)
+		return o.PrintJSON(planned{plan, manifests})
 	}
-	_, err = fmt.Fprintln(o.Out, plan.String())
+	text := plan.String()
+	if len(manifests) > 0 {
+		text += "\n\nThen apply:\n  " + strings.Join(manifests, "\n  ")
+	}
+	_, err = fmt.Fprintln(o.Out, text)
 	return err
 }
 
@@ -171,6 +184,12 @@ func tell(o *Options, c *cluster.Created) error {
 	o.Say("  %s kubectl get pods -A", skiff)
 	o.Say("\nCluster %s runs Kubernetes %s at %s, ready after %s.", c.Cluster.Name, c.Cluster.Kubernetes, c.Cluster.Endpoint, ui.Seconds(c.Took))
 	return nil
+}
+
+// planned is what --dry-run --output json prints.
+type planned struct {
+	*cluster.Plan
+	Manifests []string `json:"manifests,omitempty"`
 }
 
 // result is what --output json prints.

@@ -80,6 +80,18 @@ func missing(s *cluster.Status) []string {
 	if len(s.Nodes) == 0 {
 		out = append(out, "it has no node")
 	}
+	servers, running := 0, 0
+	for _, n := range s.Nodes {
+		if n.Role == nodeapi.RoleServer {
+			servers++
+		}
+		if n.Role == nodeapi.RoleServer && n.State == "running" {
+			running++
+		}
+	}
+	if servers > 1 && running <= servers/2 {
+		out = append(out, fmt.Sprintf("no majority: %d of its %d servers run, and it takes %d to read and write", running, servers, servers/2+1))
+	}
 	for _, n := range s.Nodes {
 		switch {
 		case n.Error != "":
@@ -87,13 +99,29 @@ func missing(s *cluster.Status) []string {
 		case n.Report == nil:
 			out = append(out, n.Name+": is "+n.State)
 		case !n.Report.Ready:
-			for _, c := range n.Report.Conditions {
-				if !c.Met {
-					out = append(out, fmt.Sprintf("%s: %s: %s", n.Name, c.Name, c.Message))
-				}
-			}
-			if len(n.Report.Conditions) == 0 {
-				out = append(out, n.Name+": is starting")
+			out = append(out, unmet(n)...)
+		}
+	}
+	return out
+}
+
+// unmet says which conditions of a node are not met, and of its components which are to blame, and why.
+func unmet(n cluster.NodeStatus) []string {
+	if len(n.Report.Conditions) == 0 {
+		return []string{n.Name + ": is starting"}
+	}
+	var out []string
+	for _, c := range n.Report.Conditions {
+		if c.Met {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s: %s: %s", n.Name, c.Name, c.Message))
+		if c.Name != nodeapi.ConditionComponents {
+			continue
+		}
+		for _, component := range n.Report.Components {
+			if component.State == nodeapi.StateUnhealthy && component.LastError != "" {
+				out = append(out, fmt.Sprintf("%s: %s: %s", n.Name, component.Name, detail(component)))
 			}
 		}
 	}
@@ -103,10 +131,10 @@ func missing(s *cluster.Status) []string {
 func hint(s *cluster.Status) string {
 	for _, n := range s.Nodes {
 		if n.State == "exited" || n.State == "created" {
-			return fmt.Sprintf("Run 'docker start %s' to start the node.", n.Name)
+			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
 		}
 		if n.State == "paused" {
-			return fmt.Sprintf("Run 'docker unpause %s' to wake the node.", n.Name)
+			return fmt.Sprintf("Run 'skiff resume %s' to let it go on.", s.Name)
 		}
 	}
 	return fmt.Sprintf("Run 'skiff bundle %s' to collect all logs, or 'skiff delete %s' and create it again.", s.Name, s.Name)

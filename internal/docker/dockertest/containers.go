@@ -1,6 +1,7 @@
 package dockertest
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"io"
@@ -51,6 +52,9 @@ func (e *Engine) createContainer(spec cluster.ContainerSpec) (string, error) {
 		}
 	}
 	c := &container{id: e.id(), spec: spec, state: "created", created: now(), files: fileTree{}}
+	for _, dir := range e.imageDirs {
+		c.files[dir] = file{header: tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}}
+	}
 	e.containers[spec.Name] = c
 	return c.id, nil
 }

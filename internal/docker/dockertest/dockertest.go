@@ -33,7 +33,8 @@ type Engine struct {
 	volumes    map[string]*volume
 	images     []*storedImage
 	takenPorts map[uint16]bool
-	listen     bool // on published ports
+	listen     bool     // on published ports
+	imageDirs  []string // what every image has
 	nextID     int
 	onStart    StartFunc
 	onExec     ExecFunc
@@ -69,6 +70,13 @@ func (e *Engine) SetInfo(info cluster.EngineInfo) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.info = info
+}
+
+// HaveDirectories gives every container that is made from now on some empty directories, as its image would.
+func (e *Engine) HaveDirectories(dirs ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.imageDirs = append(e.imageDirs, dirs...)
 }
 
 // TakePort makes a host port one that a program outside the engine listens on.
@@ -158,7 +166,7 @@ func (e *Engine) begin(ctx context.Context, method, subject string) (end func(er
 		call += " " + subject
 	}
 	e.calls = append(e.calls, call)
-	before, after := e.matching(method, n, false), e.matching(method, n, true)
+	before, after := e.matching(method, call, n, false), e.matching(method, call, n, true)
 	e.mu.Unlock()
 	for _, f := range before {
 		if err := f(ctx); err != nil {

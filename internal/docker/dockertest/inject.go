@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -15,6 +16,7 @@ type rule struct {
 	method string
 	n      int // 1 is the first call of the method since the engine was made, 0 every one
 	after  bool
+	call   string // if not "", only calls that [Engine.Calls] names so
 	f      func(context.Context) error
 }
 
@@ -33,6 +35,21 @@ func (e *Engine) After(method string, n int, f func(context.Context) error) {
 // Fail lets the n-th call of a method (0: every one) do nothing and return err.
 func (e *Engine) Fail(method string, n int, err error) {
 	e.Before(method, n, func(context.Context) error { return err })
+}
+
+// FailOn lets the next call that [Engine.Calls] names so, as "StartContainer a", do nothing and return err.
+func (e *Engine) FailOn(call string, err error) {
+	method, _, _ := strings.Cut(call, " ")
+	failed := false // guarded by mu
+	e.addRule(rule{method: method, call: call, f: func(context.Context) error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if failed {
+			return nil
+		}
+		failed = true
+		return err
+	}})
 }
 
 // Block holds the n-th call of a method (0: every one), before anything is done, until it is released or the
@@ -89,10 +106,10 @@ func (e *Engine) addRule(r rule) {
 }
 
 // matching returns what is to be run at a call. The caller holds mu.
-func (e *Engine) matching(method string, n int, after bool) []func(context.Context) error {
+func (e *Engine) matching(method, call string, n int, after bool) []func(context.Context) error {
 	var fs []func(context.Context) error
 	for _, r := range e.rules {
-		if r.method == method && r.after == after && (r.n == 0 || r.n == n) {
+		if r.method == method && r.after == after && (r.call == "" || r.call == call) && (r.n == 0 || r.n == n) {
 			fs = append(fs, r.f)
 		}
 	}

@@ -32,6 +32,9 @@ type Config struct {
 	Listen netip.AddrPort
 	// CAFile is the certificate of the cluster's authority, by which an API server is known.
 	CAFile string
+	// Servers are names of servers that are looked for as well: one that was cut off from the network and connected again
+	// may have lost the name that it shares with the others.
+	Servers []string
 	// Log receives what changes, as text lines.
 	Log io.Writer
 	// Lookup returns the addresses of a name; nil asks the system's resolver.
@@ -140,11 +143,13 @@ func (p *patient) Close() error {
 func (b *balancer) find(ctx context.Context, f *forward.Forwarder) {
 	var known []netip.Addr
 	for {
-		asking, cancel := context.WithTimeout(ctx, lookupTimeout)
-		found, err := b.Lookup(asking, nodeapi.ServersAlias)
-		cancel()
+		found := b.lookup(ctx, nodeapi.ServersAlias)
+		if len(known) > 0 && len(found) < len(b.Servers) {
+			found = append(found, b.lookup(ctx, b.Servers...)...)
+		}
 		slices.SortFunc(found, netip.Addr.Compare)
-		if err == nil && len(found) > 0 && !slices.Equal(found, known) {
+		found = slices.Compact(found)
+		if len(found) > 0 && !slices.Equal(found, known) {
 			known = found
 			f.SetTargets(targets(known))
 		}
@@ -158,6 +163,28 @@ func (b *balancer) find(ctx context.Context, f *forward.Forwarder) {
 			return
 		}
 	}
+}
+
+// lookup returns the addresses of all of some names that have any.
+func (b *balancer) lookup(ctx context.Context, names ...string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	var all []netip.Addr
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for _, name := range names {
+		asking.Go(func() {
+			found, err := b.Lookup(ctx, name)
+			if err != nil {
+				return // it does not run, or nobody knows
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, found...)
+		})
+	}
+	asking.Wait()
+	return all
 }
 
 func targets(servers []netip.Addr) []forward.Target {

@@ -41,8 +41,7 @@ func init() {
 	plugin.Register(dnsMetricsDirective, setupDNSMetrics)
 }
 
-// DNS serves cluster DNS on the node's address, and next to it, on port 53, what the container's own
-// resolver knows, for pods with dnsPolicy Default.
+// DNS serves cluster DNS on the node's address, and next to it, on port 53, what [HostDNS] serves.
 func DNS(n *Node) supervise.Component {
 	ready := make(chan struct{})
 	return supervise.Component{
@@ -57,13 +56,11 @@ func DNS(n *Node) supervise.Component {
 			go func() {
 				published <- untilReached(ctx, func() error { return publishDNS(ctx, client, n) })
 			}()
-			instance, err := caddy.Start(caddy.CaddyfileInput{
-				Filepath: "Corefile", Contents: []byte(Corefile(n)), ServerTypeName: "dns",
-			})
+			stop, err := startDNS(Corefile(n))
 			if err != nil {
-				return fmt.Errorf("start CoreDNS: %w", err)
+				return err
 			}
-			defer func() { _ = instance.Stop() }()
+			defer stop()
 			if err := <-published; err != nil {
 				return err
 			}
@@ -86,14 +83,41 @@ func DNS(n *Node) supervise.Component {
 	}
 }
 
-// Corefile is CoreDNS's configuration: upstream's defaults for a cluster, with our own plugins in place of
+// HostDNS serves on the node's address what the container's own resolver knows, for pods with dnsPolicy Default: they
+// cannot reach that one, because it listens on the node's loopback.
+func HostDNS(n *Node) supervise.Component {
+	ready := make(chan struct{})
+	return supervise.Component{
+		Name:    NameDNS,
+		Version: moduleVersion("github.com/coredns/coredns"),
+		Runner: supervise.Func(func(ctx context.Context) error {
+			stop, err := startDNS(hostZone(n))
+			if err != nil {
+				return err
+			}
+			defer stop()
+			Logger(NameDNS).Info("The host's DNS answers", "addresses", n.IPs, "port", nodeapi.HostDNSPort)
+			close(ready)
+			<-ctx.Done()
+			return nil
+		}),
+		Ready:   awaitClosed(ready, "CoreDNS to listen"),
+		Restart: once,
+	}
+}
+
+// startDNS starts CoreDNS.
+func startDNS(corefile string) (stop func(), err error) {
+	instance, err := caddy.Start(caddy.CaddyfileInput{Filepath: "Corefile", Contents: []byte(corefile), ServerTypeName: "dns"})
+	if err != nil {
+		return nil, fmt.Errorf("start CoreDNS: %w", err)
+	}
+	return func() { _ = instance.Stop() }, nil
+}
+
+// Corefile is the configuration of a server's CoreDNS: upstream's defaults for a cluster, with our own plugins in place of
 // "kubernetes" and "prometheus", which take the whole process for theirs.
 func Corefile(n *Node) string {
-	var addresses []string
-	for _, ip := range n.IPs {
-		addresses = append(addresses, ip.String())
-	}
-	bind := strings.Join(addresses, " ")
 	return fmt.Sprintf(`.:%d {
 	bind %s
 	errors
@@ -103,7 +127,7 @@ func Corefile(n *Node) string {
 		fallthrough in-addr.arpa ip6.arpa
 		ttl 30
 	}
-	%[7]s
+	%s
 	forward . /etc/resolv.conf {
 		max_concurrent 1000
 	}
@@ -113,14 +137,26 @@ func Corefile(n *Node) string {
 	}
 	loadbalance
 }
-.:%[6]d {
-	bind %[2]s
+`, nodeapi.ClusterDNSPort, bindAddresses(n), dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"), dnsMetricsDirective) + hostZone(n)
+}
+
+// hostZone is the part of the configuration that is the same on every node.
+func hostZone(n *Node) string {
+	return fmt.Sprintf(`.:%d {
+	bind %s
 	errors
 	forward . /etc/resolv.conf
 	cache 30
 }
-`, nodeapi.ClusterDNSPort, bind, dnsDirective, n.ClusterDomain, n.Kubeconfig("admin"),
-		nodeapi.HostDNSPort, dnsMetricsDirective)
+`, nodeapi.HostDNSPort, bindAddresses(n))
+}
+
+func bindAddresses(n *Node) string {
+	var addresses []string
+	for _, ip := range n.IPs {
+		addresses = append(addresses, ip.String())
+	}
+	return strings.Join(addresses, " ")
 }
 
 // setupClusterDNS is CoreDNS's kubernetes plugin without its side effect: upstream's set-up replaces klog's

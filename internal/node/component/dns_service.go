@@ -23,13 +23,7 @@ const (
 // publishDNS makes the kube-dns Service look as it does everywhere, with this node's CoreDNS as an
 // endpoint. The Service has no selector, because there is no pod behind it.
 func publishDNS(ctx context.Context, client kubernetes.Interface, n *Node) error {
-	services := client.CoreV1().Services(metav1.NamespaceSystem)
-	// Looked up first: creating it again is refused because its address is taken, whoever has it.
-	_, err := services.Get(ctx, dnsServiceName, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err = services.Create(ctx, dnsService(n), metav1.CreateOptions{})
-	}
-	if err != nil && !apierrors.IsAlreadyExists(err) { // another server was faster
+	if err := publishDNSService(ctx, client, n); err != nil {
 		return fmt.Errorf("publish Service kube-system/kube-dns: %w", err)
 	}
 	for _, slice := range dnsEndpointSlices(n) {
@@ -43,6 +37,23 @@ func publishDNS(ctx context.Context, client kubernetes.Interface, n *Node) error
 		}
 	}
 	return nil
+}
+
+// publishDNSService makes the Service, unless it is there. It is looked for before and after: when another server was
+// faster, creating it is refused because its address is taken, and not because it exists.
+func publishDNSService(ctx context.Context, client kubernetes.Interface, n *Node) error {
+	services := client.CoreV1().Services(metav1.NamespaceSystem)
+	_, err := services.Get(ctx, dnsServiceName, metav1.GetOptions{})
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	if _, err = services.Create(ctx, dnsService(n), metav1.CreateOptions{}); err == nil {
+		return nil
+	}
+	if _, getErr := services.Get(ctx, dnsServiceName, metav1.GetOptions{}); getErr == nil {
+		return nil
+	}
+	return err
 }
 
 func dnsService(n *Node) *corev1.Service {

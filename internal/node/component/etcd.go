@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -19,6 +20,7 @@ import (
 	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -176,6 +178,10 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 		return nil, err
 	}
 
+	var running atomic.Pointer[etcdserver.EtcdServer]
+	if len(cfg.Members) > 1 {
+		c.GRPCAdditionalServerOptions = append(c.GRPCAdditionalServerOptions, grpc.ChainUnaryInterceptor(repeatLost(running.Load)))
+	}
 	server, err := embed.StartEtcd(c)
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
@@ -193,6 +199,7 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 		server.Close()
 		return nil, err
 	}
+	running.Store(server.Server)
 	slowTicks(server, slowTickMs*time.Millisecond)
 	return server, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/informers"
@@ -37,7 +38,10 @@ func PodRoutes(n *Node, api string) supervise.Component {
 				return err
 			}
 			r := &podRoutes{node: n, kernel: kernelRoutes{}, logger: Logger(NamePodRoutes)}
-			return followNodes(ctx, client, r.sync, ready)
+			group, ctx := errgroup.WithContext(ctx)
+			group.Go(func() error { return followNodes(ctx, client, r.sync, ready) })
+			group.Go(func() error { return followNodeLink(ctx, n.IPs, r.again) })
+			return group.Wait()
 		}),
 		Ready:   awaitClosed(ready, "the list of nodes"),
 		Restart: once,
@@ -92,7 +96,10 @@ type podRoutes struct {
 	node   *Node
 	kernel routeTable
 	logger klog.Logger
-	last   map[netip.Prefix]netip.Addr
+
+	mu    sync.Mutex
+	nodes []*corev1.Node // as they were last seen
+	last  map[netip.Prefix]netip.Addr
 }
 
 // routeTable is the part of the kernel's routes that is ours.
@@ -128,7 +135,30 @@ func (r *podRoutes) wanted(nodes []*corev1.Node) map[netip.Prefix]netip.Addr {
 
 // sync makes the kernel's routes what the nodes' objects ask for.
 func (r *podRoutes) sync(nodes []*corev1.Node) error {
-	wanted := r.wanted(nodes)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.nodes == nil
+	r.nodes = nodes
+	err := r.apply()
+	if first && err == nil {
+		r.logger.Info("Pods of other nodes have routes", "nodes", len(nodes)-1)
+	}
+	return err
+}
+
+// again is sync after the kernel may have lost routes.
+func (r *podRoutes) again() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nodes == nil {
+		return nil // nothing is known yet
+	}
+	r.last = nil
+	return r.apply()
+}
+
+func (r *podRoutes) apply() error {
+	wanted := r.wanted(r.nodes)
 	if r.last == nil {
 		there, err := r.kernel.List()
 		if err != nil {
@@ -140,7 +170,11 @@ func (r *podRoutes) sync(nodes []*corev1.Node) error {
 		if r.last[to] == via {
 			continue
 		}
-		if err := r.kernel.Set(to, via); err != nil {
+		err := r.kernel.Set(to, via)
+		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ENETDOWN) {
+			continue // cut off from the network; when it is there again, the routes are set again
+		}
+		if err != nil {
 			return fmt.Errorf("route %s via %s: %w", to, via, err)
 		}
 		r.last[to] = via

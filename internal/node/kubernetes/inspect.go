@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -35,20 +36,17 @@ func inspectNode(config nodeapi.Config) (*component.Node, error) {
 	return node, nil
 }
 
-// nodeInterface returns the interface on the cluster's network: the first that is up and is not loopback.
-// Docker gives a container exactly one; pods' veths come later and have no addresses of global scope here.
+// nodeInterface returns the interface on the cluster's network: the first that is up and has an address. Docker calls
+// its interfaces eth0, eth1 and so on: a network that is connected again gets the next number. Those of pods' veth
+// pairs have addresses as well, and other names.
 func nodeInterface() (*net.Interface, []netip.Addr, error) {
-	if iface, err := net.InterfaceByName("eth0"); err == nil {
-		addresses, err := globalAddresses(iface)
-		return iface, addresses, err
-	}
 	all, err := net.Interfaces()
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := range all {
 		iface := &all[i]
-		if iface.Flags&net.FlagUp == 0 || iface.Flags&net.FlagLoopback != 0 {
+		if iface.Flags&net.FlagUp == 0 || !strings.HasPrefix(iface.Name, component.NodeInterfacePrefix) {
 			continue
 		}
 		addresses, err := globalAddresses(iface)

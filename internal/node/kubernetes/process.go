@@ -26,7 +26,12 @@ func setUpProcess(featureGates map[string]bool) error {
 	if err := utilfeature.DefaultMutableFeatureGate.SetFromMap(featureGates); err != nil {
 		return fmt.Errorf("feature gates: %w", err)
 	}
-	return compatibility.DefaultComponentGlobalsRegistry.Set()
+	if err := compatibility.DefaultComponentGlobalsRegistry.Set(); err != nil {
+		return err
+	}
+	utilfeature.DefaultMutableFeatureGate.AddMetrics()
+	compatibility.DefaultComponentGlobalsRegistry.AddMetrics()
+	return nil
 }
 
 const (

@@ -58,9 +58,10 @@ func agent(n *component.Node, logs Logs) []supervise.Component {
 	registered := make(chan struct{})
 	return []supervise.Component{
 		balancer.Component(balancer.Config{
-			Name: component.NameBalancer, Listen: n.LocalAPI(), CAFile: n.PKI("ca.crt"), Log: logs.Writer(component.NameBalancer),
+			Name: component.NameBalancer, Listen: n.LocalAPI(), CAFile: n.PKI("ca.crt"), Servers: n.Servers, Log: logs.Writer(component.NameBalancer),
 		}),
 		component.Registration(n, component.NameBalancer, registered),
+		component.HostDNS(n),
 		component.Kubelet(n, registered, nil),
 		component.KubeProxy(n),
 		component.PodNetwork(n),

@@ -23,6 +23,7 @@ import (
 // Install makes every container of an engine a node.
 func Install(e *dockertest.Engine) {
 	e.ListenOnPorts()
+	e.HaveDirectories(nodeapi.StateDir)
 	e.OnStart(Run)
 	e.OnExec(Exec)
 	e.After("CreateContainer", 0, func(context.Context) error { return makeStateDirs(e) })
