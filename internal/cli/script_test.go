@@ -39,6 +39,7 @@ import (
 //	engine image REF     put an image into it
 //	engine save REF FILE an archive with an image of that name that the engine has not
 //	noimage              let skiff carry no node image
+//	input FILE           give the next skiff a file as its standard input
 //	validjson [-lines] FILE   check that a file is JSON, or that each of its lines is
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"skiff": cmdSkiff, "code": cmdCode, "engine": cmdEngine, "validjson": cmdValidJSON,
+			"input":   func(ts *testscript.TestScript, _ bool, args []string) { worldOf(ts).input = ts.ReadFile(args[0]) },
 			"noimage": func(ts *testscript.TestScript, _ bool, _ []string) { worldOf(ts).image = nil },
 		},
 	})
@@ -66,6 +68,7 @@ func TestScripts(t *testing.T) {
 type world struct {
 	engine *dockertest.Engine
 	image  cluster.NodeImage // nil: none
+	input  string            // of the next command
 	code   int
 	cancel func() // of the command that runs
 }
@@ -109,8 +112,10 @@ func cmdSkiff(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	w.cancel = func() { cancel(&fault.Error{Code: fault.Canceled, Summary: "cancelled"}) }
+	input := w.input
+	w.input = ""
 	w.code = run(ctx, args, &kit.Deps{
-		Streams: kit.Streams{In: strings.NewReader(""), Out: ts.Stdout(), Err: ts.Stderr()},
+		Streams: kit.Streams{In: strings.NewReader(input), Out: ts.Stdout(), Err: ts.Stderr()},
 		Getenv:  ts.Getenv,
 		Engine:  func(context.Context) (cluster.Engine, error) { return w.engine, nil },
 		Image: func() (cluster.NodeImage, error) {

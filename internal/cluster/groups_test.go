@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/netip"
+	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -51,11 +53,21 @@ func (w *world) mustCreateSpec(t *testing.T, s cluster.Spec) *cluster.Created {
 func (w *world) mustCreateOf(t *testing.T, name string, servers, agents int) *cluster.Created {
 	t.Helper()
 	s := spec(name)
-	s.Groups = cluster.Groups(servers, agents)
+	s.Groups, s.APIAddress = cluster.Groups(servers, agents), ownLoopback
 	return w.mustCreateSpec(t, s)
 }
 
-// names are a cluster's nodes with their states.
+// ownLoopback is an address on which nobody but this process publishes an API. Tests give up a port for a moment and
+// want it back, and processes that run the same tests at the same time would be in each other's way.
+var ownLoopback = func() string {
+	if runtime.GOOS != "linux" { // others have the one only
+		return "127.0.0.1"
+	}
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, byte(1 + pid>>14&0x7f), byte(1 + pid>>7&0x7f), byte(1 + pid&0x7f)}).String()
+}()
+
+// nodeStates are a cluster's nodes with their states.
 func nodeStates(c cluster.Cluster) []string {
 	var list []string
 	for _, n := range c.Nodes {

@@ -17,6 +17,7 @@ const (
 	nodeRunning = "running"
 	nodePaused  = "paused"
 	nodeExited  = "exited"
+	nodeDead    = "dead"
 )
 
 // Stop stops a cluster in order: agents first, whose pods end while there is still somebody to tell, then servers, then
@@ -150,11 +151,23 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.State == StateIncomplete {
-		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
-			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}
+	if c.State != StateIncomplete {
+		return c, nil
 	}
-	return c, nil
+	var half []string
+	runs := false
+	for _, n := range c.Nodes {
+		runs = runs || n.State == nodeRunning && n.Role == nodeapi.RoleServer
+		if n.State == nodeCreated || n.State == nodeDead {
+			half = append(half, n.Name)
+		}
+	}
+	if runs && len(half) > 0 { // the rest works
+		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: %s was not made to its end", name, strings.Join(half, ", ")),
+			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " "))}
+	}
+	return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
+		Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}
 }
 
 // stepsByRole are steps of one kind for each node, the nodes of a role after all those of the role before. what says
@@ -207,7 +220,7 @@ func (c *Cluster) wake() string {
 	switch {
 	case strings.Contains(all, nodePaused):
 		return fmt.Sprintf("Run 'skiff resume %s' first.", c.Name)
-	case strings.Contains(all, nodeExited), strings.Contains(all, nodeCreated), strings.Contains(all, "dead"):
+	case strings.Contains(all, nodeExited), strings.Contains(all, nodeCreated), strings.Contains(all, nodeDead):
 		return fmt.Sprintf("Run 'skiff start %s' first.", c.Name)
 	}
 	return fmt.Sprintf("See 'skiff status %s'.", c.Name)

@@ -3,10 +3,12 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -55,11 +57,13 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 
 // moveBack gives the endpoint back to the server that had it, and waits until the API answers there.
 func (a *addition) moveBack(ctx context.Context) error {
-	if err := a.remake(ctx, a.moving.name, a.config.Servers); err != nil {
-		return err
+	err := a.remake(ctx, a.moving.name, a.config.Servers)
+	if err == nil {
+		err = a.service.Engine.StartContainer(ctx, a.moving.name)
 	}
-	if err := a.service.Engine.StartContainer(ctx, a.moving.name); err != nil {
-		return err
+	if err != nil {
+		return &fault.Error{Code: fault.CodeOf(err), Summary: fmt.Sprintf("the API's endpoint could not be given back to %s", a.moving.name), Cause: err,
+			Hint: fmt.Sprintf("Remove what is in its way, then run 'docker start %s'. Its data is there: do not delete the cluster.", a.moving.name)}
 	}
 	a.service.emit(event.Event{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, State: event.Undone})
 	return a.service.newReadiness(a.cluster.Name, moveTimeout, a.cluster.wake()).checkAPI(ctx, a.creds)

@@ -228,10 +228,14 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 	taken := map[netip.Addr]bool{}
 	last := map[nodeapi.Role]int{}
 	var member Container
+	note := func(name string, role nodeapi.Role) { last[role] = max(last[role], numberOf(name)) }
+	for _, v := range o.objects[a.cluster.Name].volumes { // one may be left of a node whose removal did not finish
+		note(v.Name, nodeapi.Role(v.Labels[nodeapi.LabelRole]))
+	}
 	for _, c := range o.objects[a.cluster.Name].containers {
 		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
-		last[role] = max(last[role], numberOf(c.Name))
+		note(c.Name, role)
 		if role == nodeapi.RoleServer {
 			p.others = append(p.others, c.Name)
 		}
@@ -273,16 +277,6 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
 		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, networks.edgeNumber())
 	}
-}
-
-// entry is the name of the node that publishes a cluster's API: its only server, or an edge.
-func (o *observation) entry(cluster string) string {
-	for _, c := range o.objects[cluster].containers {
-		if apiPort(c) != 0 {
-			return c.Name
-		}
-	}
-	return ""
 }
 
 // steps orders the work: agents all at once; servers one after the other, because a datastore takes one new member at a
@@ -388,7 +382,7 @@ type RemoveOptions struct {
 
 // RemoveNode removes a node: its pods move, a server leaves the datastore, then all of it goes.
 func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts RemoveOptions) error {
-	c, err := s.whole(ctx, cluster)
+	c, err := s.Get(ctx, cluster) // also one that is incomplete: the node may be what makes it so
 	if err != nil {
 		return err
 	}
@@ -400,7 +394,10 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if err != nil {
 		return err
 	}
-	if !opts.Force && (c.State == StateStopped || c.State == StatePaused) {
+	if !opts.Force && c.named(c.server()).State != nodeRunning {
+		if _, err := s.whole(ctx, cluster); err != nil {
+			return err
+		}
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
 	}
 	creds, err := s.credentials(ctx, c)

@@ -116,9 +116,11 @@ func TestPlanAdd(t *testing.T) {
 			if w.changes() != before {
 				t.Error("something was changed")
 			}
-			port := created.Cluster.Endpoint[strings.LastIndexByte(created.Cluster.Endpoint, ':')+1:] // as is free on the machine of the test
-			text := strings.ReplaceAll(plan.String(), ":"+port, ":PORT")
-			testutil.Golden(t, "add/"+tc.name+".txt", strings.ReplaceAll(text, plan.Subnet.Addr().String()[:len("172.30.")]+strings.Split(plan.Subnet.String(), ".")[2], "172.30.N")+"\n")
+			// The port is one that is free on the machine of the test.
+			port := created.Cluster.Endpoint[strings.LastIndexByte(created.Cluster.Endpoint, ':')+1:]
+			text := strings.NewReplacer(ownLoopback, "127.0.0.1", ":"+port, ":PORT").Replace(plan.String())
+			third := strings.Split(plan.Subnet.String(), ".")[2]
+			testutil.Golden(t, "add/"+tc.name+".txt", strings.ReplaceAll(text, "172.30."+third, "172.30.N")+"\n")
 		})
 	}
 }
@@ -232,7 +234,7 @@ func TestAddServers(t *testing.T) {
 	// The first server lost its port, and nothing else.
 	moved := w.container(t, demoNode)
 	edge := w.container(t, demoEdge)
-	if len(moved.Ports) > 0 || !reflect.DeepEqual(edge.Ports, old.Ports) || edge.Labels[nodeapi.LabelAPIPort] != old.Labels[nodeapi.LabelAPIPort] || edge.Labels[nodeapi.LabelAPIAddress] != "127.0.0.1" {
+	if len(moved.Ports) > 0 || !reflect.DeepEqual(edge.Ports, old.Ports) || edge.Labels[nodeapi.LabelAPIPort] != old.Labels[nodeapi.LabelAPIPort] || edge.Labels[nodeapi.LabelAPIAddress] != ownLoopback {
 		t.Errorf("the server publishes %v, the edge %v %v", moved.Ports, edge.Ports, edge.Labels)
 	}
 	moved.Ports = old.Ports
@@ -494,6 +496,24 @@ func TestAddOfServersFails(t *testing.T) {
 			w.mustAdd(t, servers(2))
 			w.answers(t)
 		})
+	}
+}
+
+// TestPortIsTakenMeanwhile has a program that takes the API's port while it moves.
+func TestPortIsTakenMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 0)
+	port := w.container(t, demoNode).Ports[0].HostPort
+	w.engine.After("RemoveContainer", w.engine.Count("RemoveContainer")+1, func(context.Context) error {
+		w.engine.TakePort(port)
+		return nil
+	})
+	_, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{})
+	if err == nil || !strings.Contains(describe(err), "could not be given back") || !strings.Contains(describe(err), "docker start "+demoNode) {
+		t.Errorf("error %s", describe(err))
+	}
+	if left := w.engine.Objects(); !slices.Equal(left, []string{"container " + demoNode, "network skiff-demo", "volume " + demoNode}) {
+		t.Errorf("there is %q", left)
 	}
 }
 
@@ -763,7 +783,7 @@ func TestRemoveByForce(t *testing.T) {
 	}
 }
 
-// TestRemoveFailsAnywhere lets each call fail: a second attempt removes what is left.
+// TestRemoveFailsAnywhere lets each call fail: a second attempt removes what is left, and a node can be added again.
 func TestRemoveFailsAnywhere(t *testing.T) {
 	injected := errors.New("the cable was cut")
 	w := newWorld(t)
@@ -789,6 +809,7 @@ func TestRemoveFailsAnywhere(t *testing.T) {
 			if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-2"}) {
 				t.Errorf("members %q", got)
 			}
+			w.mustAdd(t, servers(1))
 		})
 	}
 }

@@ -101,7 +101,7 @@ func validateGroups(groups []Group) error {
 	case servers > maxServers:
 		return invalid("Have 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
 	case servers%2 == 0:
-		return invalid(fmt.Sprintf("Have %d servers, or %d.", servers-1, servers+1),
+		return invalid(fmt.Sprintf("Have %d %s, or %d.", servers-1, plural(servers-1, "server"), servers+1),
 			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
 	}
 	return validateSum(groups)

@@ -3,6 +3,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -94,11 +95,13 @@ func (Kube) Uncordon(ctx context.Context, creds *cluster.Credentials, node strin
 	if err != nil {
 		return err
 	}
-	object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	return drain.RunCordonOrUncordon(&drain.Helper{Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard}, object, false)
+	return untilReached(ctx, func() error {
+		object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		return drain.RunCordonOrUncordon(&drain.Helper{Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard}, object, false)
+	})
 }
 
 // ChangeNode implements cluster.Kube.
@@ -137,9 +140,34 @@ func (Kube) DeleteNode(ctx context.Context, creds *cluster.Credentials, node str
 	if err != nil {
 		return err
 	}
-	err = c.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{})
+	err = untilReached(ctx, func() error { return c.CoreV1().Nodes().Delete(ctx, node, metav1.DeleteOptions{}) })
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err
+}
+
+const (
+	// reachTimeout is how long a request is repeated that did not get through.
+	reachTimeout = 5 * time.Second
+	// reachPause is the pause between two attempts: nothing tells when another server has taken over.
+	reachPause = 100 * time.Millisecond
+)
+
+// untilReached does something that may be done twice, again until the API answers, be it with a refusal. When a server
+// has just gone, the connections that went to it break, and client-go repeats nothing but reads.
+func untilReached(ctx context.Context, do func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	for {
+		err := do()
+		if status := apierrors.APIStatus(nil); err == nil || errors.As(err, &status) {
+			return err
+		}
+		select {
+		case <-time.After(reachPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

@@ -20,8 +20,12 @@ func readFile(o *Options) (*config.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := o.File
+	if name == config.Stdin {
+		name = "stdin"
+	}
 	for _, u := range unmapped {
-		o.Say("%s: not used: %s", o.File, u)
+		o.Say("%s: not used: %s", name, u)
 	}
 	return file, nil
 }

@@ -76,6 +76,9 @@ API moves to an edge in front of all of them, and that server starts once more.`
 	kit.AddWait(f, &o.Wait, "the nodes")
 	f.BoolVar(&o.Retain, "retain", false, "keep what was made if the nodes do not become ready")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
+	if err := cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]cobra.Completion{string(nodeapi.RoleAgent), string(nodeapi.RoleServer)}, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 	return cmd
 }
 

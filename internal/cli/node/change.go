@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,9 +77,9 @@ func newChangeCmd(o *ChangeOptions, verb string, run, runF func(context.Context,
 	}
 }
 
-// completeNodes offers the names of the cluster's nodes.
+// completeNodes offers the names of the cluster's nodes that are not there yet.
 func completeNodes(deps *kit.Deps) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
 		defer cancel()
 		service, err := deps.Service(ctx, event.Discard)
@@ -91,7 +92,9 @@ func completeNodes(deps *kit.Deps) cobra.CompletionFunc {
 		}
 		var names []cobra.Completion
 		for _, n := range c.Nodes {
-			names = append(names, n.Name)
+			if !slices.Contains(args, n.Name) {
+				names = append(names, cobra.CompletionWithDesc(n.Name, n.State))
+			}
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}

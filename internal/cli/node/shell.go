@@ -30,6 +30,12 @@ cluster has only one.`,
 		Example: `  skiff node shell
   skiff node shell skiff-skiff-server-1 -- nft list ruleset
   skiff --cluster demo node shell -- cat /etc/resolv.conf`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault // the command's own
+			}
+			return completeNodes(deps)(cmd, args, toComplete)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			before := args
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
