@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,38 +23,12 @@ import (
 	"github.com/skiff-cluster/skiff/internal/testutil"
 )
 
-// fakeKube notes what is asked of a cluster's API.
-type fakeKube struct {
-	mu    sync.Mutex
-	calls []string
-	err   error // of every call, if it is not nil
+func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
+	return k.call(ctx, "vacate", node)
 }
 
-func (k *fakeKube) note(format string, args ...any) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.calls = append(k.calls, fmt.Sprintf(format, args...))
-	return k.err
-}
-
-func (k *fakeKube) Drain(_ context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
-	return k.note("drain %s", node)
-}
-
-func (k *fakeKube) Vacate(_ context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
-	return k.note("vacate %s", node)
-}
-
-func (k *fakeKube) Uncordon(_ context.Context, _ *cluster.Credentials, node string) error {
-	return k.note("uncordon %s", node)
-}
-
-func (k *fakeKube) ChangeNode(_ context.Context, _ *cluster.Credentials, node string, c cluster.NodeChange) error {
-	return k.note("change %s: labels %v without %v, taints %v without %v", node, c.SetLabels, c.RemoveLabels, c.SetTaints, c.RemoveTaints)
-}
-
-func (k *fakeKube) DeleteNode(_ context.Context, _ *cluster.Credentials, node string) error {
-	return k.note("delete %s", node)
+func (k *kube) ChangeNode(ctx context.Context, _ *cluster.Credentials, node string, c cluster.NodeChange) error {
+	return k.call(ctx, "change", fmt.Sprintf("%s: labels %v without %v, taints %v without %v", node, c.SetLabels, c.RemoveLabels, c.SetTaints, c.RemoveTaints))
 }
 
 // fileHead begins every cluster file here.
@@ -75,16 +48,15 @@ func load(t *testing.T, text string) cluster.Spec {
 	return s
 }
 
-// changing is a world with a cluster, made of a file, and an API.
-func changing(t *testing.T, file string) (*world, *fakeKube) {
+// changing is a world with a cluster, made of a file.
+func changing(t *testing.T, file string) *world {
 	t.Helper()
-	w, k := newWorld(t), &fakeKube{}
-	w.Kube = k
+	w := newWorld(t)
 	w.SetHost(func(uint16) bool { return false })
 	if _, err := w.Create(t.Context(), load(t, fileHead+file), cluster.CreateOptions{}); err != nil {
 		t.Fatal(describe(err))
 	}
-	return w, k
+	return w
 }
 
 // plan plans to apply a file.
@@ -172,7 +144,7 @@ func TestApplyPlans(t *testing.T) {
 
 // TestApply applies files one after the other to a cluster, and checks that what is not affected is left alone.
 func TestApply(t *testing.T) {
-	w, k := changing(t, "nodes:\n- role: server\n")
+	w := changing(t, "nodes:\n- role: server\n")
 	first := w.ids(t)
 	for _, step := range []struct {
 		what, file string
@@ -220,7 +192,7 @@ func TestApply(t *testing.T) {
 	} {
 		t.Run(step.what, func(t *testing.T) {
 			before := w.ids(t)
-			k.calls = nil
+			asked := len(w.kube.said())
 			from := len(w.engine.Calls())
 			w.apply(t, step.file)
 			calls := w.since(from)
@@ -230,11 +202,12 @@ func TestApply(t *testing.T) {
 			if !slices.Equal(calls, step.calls) {
 				t.Errorf("calls\n\t%s\nwant\n\t%s", strings.Join(calls, "\n\t"), strings.Join(step.calls, "\n\t"))
 			}
-			for i := range k.calls {
-				k.calls[i] = strings.ReplaceAll(k.calls[i], "skiff-demo-", "")
+			said := w.kube.said()[asked:]
+			for i := range said {
+				said[i] = strings.ReplaceAll(said[i], "skiff-demo-", "")
 			}
-			if !slices.Equal(k.calls, step.kube) {
-				t.Errorf("asked of the API\n\t%s\nwant\n\t%s", strings.Join(k.calls, "\n\t"), strings.Join(step.kube, "\n\t"))
+			if !slices.Equal(said, step.kube) {
+				t.Errorf("asked of the API\n\t%s\nwant\n\t%s", strings.Join(said, "\n\t"), strings.Join(step.kube, "\n\t"))
 			}
 			for name, id := range w.ids(t) {
 				if before[name] != "" && (id != before[name]) != slices.Contains(step.remade, name) {
@@ -253,7 +226,7 @@ func TestApply(t *testing.T) {
 
 // TestApplyServers lets one server become three, and one of them again.
 func TestApplyServers(t *testing.T) {
-	w, _ := changing(t, "nodes:\n- role: server\n")
+	w := changing(t, "nodes:\n- role: server\n")
 	w.apply(t, "nodes:\n- role: server\n  count: 3\n")
 	want := map[string]bool{"server-1": true, "server-2": true, "server-3": true, "edge-1": true}
 	if ids := w.ids(t); len(ids) != len(want) {
@@ -272,7 +245,7 @@ func TestApplyServers(t *testing.T) {
 
 // TestApplyImage lets all nodes have another image of the same minor, and refuses one of another.
 func TestApplyImage(t *testing.T) {
-	w, _ := changing(t, "nodes:\n- role: server\n- role: agent\n")
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n")
 	add := func(ref, kubernetes string) {
 		labels := nodeLabels()
 		labels[nodeapi.LabelKubernetes] = kubernetes
@@ -300,7 +273,7 @@ func TestApplyImage(t *testing.T) {
 
 // TestApplyRestores lets a node fail with what the file says: it gets back what it had, and no other is touched.
 func TestApplyRestores(t *testing.T) {
-	w, _ := changing(t, "nodes:\n- role: server\n- role: agent\n")
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n")
 	w.engine.OnExec(func(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
 		c, err := fakenode.Config(p)
 		if err == nil && spec.Cmd[1] == "restart" && c.ExtraArgs["kubelet"]["max-pods"] == "many" {
@@ -348,7 +321,7 @@ func TestApplyGoesOn(t *testing.T) {
 		hit.Store(true)
 		for nth := 1; hit.Load(); nth++ {
 			t.Run(fmt.Sprint(method, nth), func(t *testing.T) {
-				w, _ := changing(t, before)
+				w := changing(t, before)
 				p := w.plan(t, after)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
@@ -373,7 +346,7 @@ func TestApplyGoesOn(t *testing.T) {
 // TestApplyRefuses refuses clusters that cannot be changed now, and a plan that is not true any more.
 func TestApplyRefuses(t *testing.T) {
 	const file = "nodes:\n- role: server\n- role: agent\n"
-	w, _ := changing(t, file)
+	w := changing(t, file)
 	p := w.plan(t, "nodes:\n- role: server\n")
 	if err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}); err != nil {
 		t.Fatal(describe(err))
@@ -401,7 +374,7 @@ func TestApplyRefuses(t *testing.T) {
 
 // TestApplyStarts starts a node that does not run, with what the file says.
 func TestApplyStarts(t *testing.T) {
-	w, _ := changing(t, "nodes:\n- role: server\n- role: agent\n")
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n")
 	if err := w.StopNode(t.Context(), "demo", "agent-1"); err != nil {
 		t.Fatal(describe(err))
 	}
@@ -441,7 +414,7 @@ func TestApplyComparesEverything(t *testing.T) {
 
 // TestApplyKeepsUnknown keeps what a newer Skiff has told a node.
 func TestApplyKeepsUnknown(t *testing.T) {
-	w, _ := changing(t, "nodes:\n- role: server\n")
+	w := changing(t, "nodes:\n- role: server\n")
 	const node = "skiff-demo-server-1"
 	content, err := w.engine.ReadFile(node, nodeapi.ConfigPath)
 	if err != nil {
@@ -460,13 +433,13 @@ func TestApplyKeepsUnknown(t *testing.T) {
 
 // TestApplyFailsAtAPI leaves the former labels where a second attempt finds them.
 func TestApplyFailsAtAPI(t *testing.T) {
-	w, k := changing(t, "nodes:\n- role: server\n")
-	k.err = errors.New("the API is away")
+	w := changing(t, "nodes:\n- role: server\n")
+	w.kube.on = func(context.Context, string) error { return errors.New("the API is away") }
 	const file = "nodes:\n- role: server\n  labels: {a: b}\n"
 	if _, err := w.Apply(t.Context(), w.plan(t, file), cluster.CreateOptions{}); err == nil || !strings.Contains(err.Error(), "the API is away") {
 		t.Errorf("%v", err)
 	}
-	k.err = nil
+	w.kube.on = nil
 	w.apply(t, file)
 	if got := w.events.states(event.KindComponent, event.KindCheck); !slices.Contains(got, "apply/object/skiff-demo-server-1 done") {
 		t.Errorf("told: %q", got)

@@ -210,11 +210,11 @@ func (c *comparison) compareNetworks() {
 		return "ipv4"
 	}
 	c.fixed("network.ipFamily", families(have), families(want), whyFixed)
-	c.fixed("network.podCIDRs", prefixes(have.PodCIDRs), prefixes(want.PodCIDRs), whyFixed)
-	c.fixed("network.serviceCIDRs", prefixes(have.ServiceCIDRs), prefixes(want.ServiceCIDRs), whyFixed)
+	c.fixed("network.podCIDRs", prefixText(have.PodCIDRs), prefixText(want.PodCIDRs), whyFixed)
+	c.fixed("network.serviceCIDRs", prefixText(have.ServiceCIDRs), prefixText(want.ServiceCIDRs), whyFixed)
 	for _, subnet := range want.Subnets { // one that is not named was found
 		if !slices.Contains(have.Subnets, subnet) {
-			c.fixed("network.subnets", prefixes(have.Subnets), prefixes(want.Subnets), whyFixed)
+			c.fixed("network.subnets", prefixText(have.Subnets), prefixText(want.Subnets), whyFixed)
 			break
 		}
 	}
@@ -233,7 +233,7 @@ func plainAddress(address string) string {
 	return address
 }
 
-func prefixes(list []netip.Prefix) string { return joined(list, netip.Prefix.String) }
+func prefixText(list []netip.Prefix) string { return joined(list, netip.Prefix.String) }
 
 func joined[T any](list []T, text func(T) string) string {
 	parts := make([]string, len(list))

@@ -4,7 +4,6 @@ package apply
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -53,7 +52,8 @@ Every difference is of one of these classes:
 What is not affected is not restarted. Of a group that gets smaller, the nodes with the highest numbers go. A node that
 does not become ready with what the file says gets back what it had. After Ctrl-C, apply the file again to go on.
 
-A file that names no image leaves the nodes theirs. Labels and taints that others gave a node are left alone.`,
+A file that names no image leaves the nodes theirs. Labels and taints that others gave a node are left alone. Manifests
+are applied when the cluster is created, and later with 'skiff kubectl apply'.`,
 		Example: `  skiff apply -f cluster.yaml
   skiff apply -f cluster.yaml --dry-run
   skiff apply -f cluster.yaml --yes --output json
@@ -61,11 +61,11 @@ A file that names no image leaves the nodes theirs. Labels and taints that other
 		Args: kit.Args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Named = cmd.Flags().Changed("cluster")
-			switch {
-			case o.File == "":
+			if o.File == "" {
 				return kit.UsageError(cmd, "--file is missing: it names the cluster file")
-			case o.Wait <= 0:
-				return kit.UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", o.Wait))
+			}
+			if err := kit.CheckWait(cmd, o.Wait); err != nil {
+				return err
 			}
 			if kit.IsTerminal(deps.In) && kit.IsTerminal(deps.Err) && !deps.JSON() && o.File != config.Stdin {
 				o.Ask = func(ctx context.Context, question string) (bool, error) { return ask(ctx, deps.In, deps.Err, question) }
@@ -78,14 +78,14 @@ A file that names no image leaves the nodes theirs. Labels and taints that other
 	f.StringVar(&o.File, "config", "", "the same as --file, for a cluster `file`")
 	f.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")
-	f.DurationVar(&o.Wait, "wait", 2*time.Minute, "how long each node may take to become ready")
+	kit.AddWait(f, &o.Wait, "each node")
 	o.Kubeconfig.AddFlag(f)
 	f.BoolVar(&o.Kubeconfig.Skip, "no-kubeconfig", false, "leave the kubeconfig alone if the cluster is created")
 	return cmd
 }
 
 func run(ctx context.Context, o *Options) error {
-	spec, err := readSpec(o)
+	spec, manifests, err := readFile(o)
 	if err != nil {
 		return err
 	}
@@ -125,27 +125,33 @@ func run(ctx context.Context, o *Options) error {
 	}
 	if applied.Credentials != nil {
 		if err := o.Kubeconfig.Merge(applied.Credentials, renderer); err != nil {
-			return withoutContext(plan.Cluster, err)
+			return kit.WithoutContext(plan.Cluster, err)
+		}
+		if err := o.ApplyManifests(ctx, applied.Credentials, manifests, renderer); err != nil {
+			return err
 		}
 	}
 	renderer.Close()
 	return tell(o, plan, applied, time.Since(began))
 }
 
-// readSpec reads the file.
-func readSpec(o *Options) (cluster.Spec, error) {
+// readFile reads the cluster file, and finds its manifests.
+func readFile(o *Options) (spec cluster.Spec, manifests []string, err error) {
 	file, unmapped, err := config.Load(o.File, o.In)
 	if err != nil {
-		return cluster.Spec{}, err
+		return spec, nil, err
 	}
 	for _, u := range unmapped {
 		o.Say("%s: not used: %s", o.File, u)
 	}
-	spec, err := file.Spec()
+	if spec, err = file.Spec(); err != nil {
+		return spec, nil, err
+	}
 	if spec.Name == "" || o.Named {
 		spec.Name = o.Flags.Cluster
 	}
-	return spec, err
+	manifests, err = file.ManifestFiles()
+	return spec, manifests, err
 }
 
 // confirmed says if the plan is to be carried out.
@@ -204,17 +210,6 @@ func prepare(ctx context.Context, o *Options, service *cluster.Service, plan *cl
 		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
 	}
 	return nil
-}
-
-// withoutContext says that only the last step failed; the exit code is that of the kubeconfig's fault.
-func withoutContext(name string, err error) error {
-	hint := fmt.Sprintf("Run 'skiff kubeconfig merge %s'.", name)
-	var f *fault.Error
-	if errors.As(err, &f) && f.Hint != "" {
-		hint = fmt.Sprintf("%s\nThen run 'skiff kubeconfig merge %s'.", f.Hint, name)
-	}
-	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
-		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
 }
 
 // result is what --output json prints.

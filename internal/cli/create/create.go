@@ -3,7 +3,6 @@ package create
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/doctor"
-	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
 )
@@ -123,24 +121,13 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if err := o.Kubeconfig.Merge(&created.Credentials, renderer); err != nil {
-		return withoutContext(created.Cluster.Name, err)
+		return kit.WithoutContext(created.Cluster.Name, err)
 	}
-	if err := applyManifests(ctx, o, created, manifests, renderer); err != nil {
+	if err := o.ApplyManifests(ctx, &created.Credentials, manifests, renderer); err != nil {
 		return err
 	}
 	renderer.Close()
 	return tell(o, created)
-}
-
-// withoutContext says that only the last step failed; the exit code is that of the kubeconfig's fault.
-func withoutContext(name string, err error) error {
-	hint := fmt.Sprintf("Run 'skiff kubeconfig merge %s'.", name)
-	var f *fault.Error
-	if errors.As(err, &f) && f.Hint != "" {
-		hint = fmt.Sprintf("%s\nThen run 'skiff kubeconfig merge %s'.", f.Hint, name)
-	}
-	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
-		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
 }
 
 // plan prints what create would do.

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
+	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -91,8 +92,10 @@ func (m members) add(ctx context.Context, name string) error {
 	}
 	now := time.Now()
 	member := membership.NewMemberAsLearner("", types.URLs{peerURL(name)}, "", &now)
-	_, err := m.AddMember(ctx, *member)
-	return err
+	return onceHealthy(ctx, func() error {
+		_, err := m.AddMember(ctx, *member)
+		return err
+	})
 }
 
 func (m members) remove(ctx context.Context, name string) error {
@@ -100,6 +103,30 @@ func (m members) remove(ctx context.Context, name string) error {
 	if member == nil {
 		return nil
 	}
-	_, err := m.RemoveMember(ctx, uint64(member.ID))
-	return err
+	return onceHealthy(ctx, func() error {
+		_, err := m.RemoveMember(ctx, uint64(member.ID))
+		return err
+	})
+}
+
+const (
+	// healthyWithin is how long it is tried to change the members: etcd wants all of them to have been connected for
+	// etcdserver.HealthInterval (5 s), which those that have just come are not yet.
+	healthyWithin = 4 * etcdserver.HealthInterval
+	healthyPause  = 200 * time.Millisecond // nothing tells of a connection's age
+)
+
+// onceHealthy changes the list of members as soon as etcd lets it be changed.
+func onceHealthy(ctx context.Context, change func() error) error {
+	for deadline := time.Now().Add(healthyWithin); ; {
+		err := change()
+		if !errors.Is(err, etcderrors.ErrUnhealthy) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(healthyPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }

@@ -1,36 +1,35 @@
-package create
+package kit
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
-	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-// applyManifests applies the cluster file's manifests in their order, up to the first failure. The cluster stays as it is
-// then.
-func applyManifests(ctx context.Context, o *Options, created *cluster.Created, files []string, sink event.Sink) error {
+// ApplyManifests applies a cluster file's manifests in their order to a cluster that was created, up to the first failure.
+// The cluster stays as it is then.
+func (d *Deps) ApplyManifests(ctx context.Context, creds *cluster.Credentials, files []string, sink event.Sink) error {
 	if len(files) == 0 {
 		return nil
 	}
-	applier, err := o.Applier(&created.Credentials)
+	applier, err := d.Applier(creds)
 	if err != nil {
 		return err
 	}
 	for i, file := range files {
 		if err := applyManifest(ctx, applier, file, sink); err != nil {
-			return notApplied(ctx, created.Cluster.Name, files[i:], err)
+			return notApplied(ctx, creds.Cluster, files[i:], err)
 		}
 	}
 	return nil
 }
 
 // applyManifest applies a file and tells of it.
-func applyManifest(ctx context.Context, applier kit.Applier, file string, sink event.Sink) error {
+func applyManifest(ctx context.Context, applier Applier, file string, sink event.Sink) error {
 	step := event.Event{ID: "manifest/" + file, Kind: event.KindManifest, Subject: file, State: event.Started}
 	sink.Emit(step)
 	err := applier.File(ctx, file, func(done, total int, next string) {
