@@ -19,12 +19,20 @@ var memberMethods = map[string]string{"list": http.MethodGet, "add": http.Method
 // member asks the Kubernetes process, which hosts the datastore, for its members or to change them, and prints what it
 // answers.
 func member(ctx context.Context, args []string) error {
+	members, err := askMembers(ctx, nodeapi.MembersSocket, args)
+	if err != nil {
+		return err
+	}
+	return print(members)
+}
+
+func askMembers(ctx context.Context, socket string, args []string) ([]nodeapi.Member, error) {
 	if len(args) == 0 || len(args) > 2 || memberMethods[args[0]] == "" || (args[0] == "list") != (len(args) == 1) {
-		return errUsage
+		return nil, errUsage
 	}
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", nodeapi.MembersSocket)
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 	}}
 	target := "http://etcd/members"
@@ -33,23 +41,23 @@ func member(ctx context.Context, args []string) error {
 	}
 	req, err := http.NewRequestWithContext(ctx, memberMethods[args[0]], target, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("the datastore does not answer: %w", err)
+		return nil, fmt.Errorf("the datastore does not answer: %w", err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the datastore refuses: %s", strings.TrimSpace(string(body)))
+		return nil, fmt.Errorf("the datastore refuses: %s", strings.TrimSpace(string(body)))
 	}
 	var members []nodeapi.Member
 	if err := json.Unmarshal(body, &members); err != nil {
-		return err
+		return nil, err
 	}
-	return print(members)
+	return members, nil
 }

@@ -102,9 +102,8 @@ func (b *balancer) run(ctx context.Context) error {
 		},
 		Log: slog.New(slog.NewTextHandler(b.Log, nil)),
 	})
-	b.mu.Lock()
-	b.forward, b.serving = f, serving
-	b.mu.Unlock()
+	b.set(f, serving)
+	defer b.set(f, make(chan struct{})) // who waits for the next run must not find this one ready
 
 	var finding sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
@@ -112,6 +111,12 @@ func (b *balancer) run(ctx context.Context) error {
 	defer cancel()
 	finding.Go(func() { b.find(ctx, f) })
 	return f.Serve(ctx, &patient{Listener: listener, open: serving, closed: make(chan struct{})})
+}
+
+func (b *balancer) set(f *forward.Forwarder, serving chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forward, b.serving = f, serving
 }
 
 // patient is a listener at which clients wait in the kernel's queue until it is opened.

@@ -118,8 +118,8 @@ func (r *podRoutes) wanted(nodes []*corev1.Node) map[netip.Prefix]netip.Addr {
 		}
 		for _, cidr := range node.Spec.PodCIDRs {
 			to, err := netip.ParsePrefix(cidr)
-			if err != nil || !slices.ContainsFunc(r.node.PodCIDRs, func(all netip.Prefix) bool { return all.Overlaps(to) }) {
-				continue // nobody may take traffic away that is not for pods
+			if err != nil || !r.forPods(to) {
+				continue
 			}
 			for _, a := range node.Status.Addresses {
 				via, err := netip.ParseAddr(a.Address)
@@ -131,6 +131,12 @@ func (r *podRoutes) wanted(nodes []*corev1.Node) map[netip.Prefix]netip.Addr {
 		}
 	}
 	return routes
+}
+
+// forPods is false for what no other node may claim: traffic that is not for pods, and what is for this node's own.
+func (r *podRoutes) forPods(to netip.Prefix) bool {
+	return slices.ContainsFunc(r.node.PodCIDRs, func(all netip.Prefix) bool { return all.Contains(to.Addr()) && all.Bits() <= to.Bits() }) &&
+		!slices.ContainsFunc(r.node.NodePodCIDRs, to.Overlaps)
 }
 
 // sync makes the kernel's routes what the nodes' objects ask for.
