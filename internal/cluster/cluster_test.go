@@ -158,14 +158,6 @@ func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node stri
 	return k.call(ctx, "delete", node)
 }
 
-func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
-	return k.call(ctx, "vacate", node)
-}
-
-func (k *kube) ChangeNode(ctx context.Context, _ *cluster.Credentials, node string, _ cluster.NodeChange) error {
-	return k.call(ctx, "change", node)
-}
-
 // said are the calls so far.
 func (k *kube) said() []string {
 	k.mu.Lock()
