@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/types"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
+	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -91,8 +92,10 @@ func (m members) add(ctx context.Context, name string) error {
 	}
 	now := time.Now()
 	member := membership.NewMemberAsLearner("", types.URLs{peerURL(name)}, "", &now)
-	_, err := m.AddMember(ctx, *member)
-	return err
+	return untilHealthy(ctx, func() error {
+		_, err := m.AddMember(ctx, *member)
+		return err
+	})
 }
 
 func (m members) remove(ctx context.Context, name string) error {
@@ -100,6 +103,33 @@ func (m members) remove(ctx context.Context, name string) error {
 	if member == nil {
 		return nil
 	}
-	_, err := m.RemoveMember(ctx, uint64(member.ID))
-	return err
+	return untilHealthy(ctx, func() error {
+		_, err := m.RemoveMember(ctx, uint64(member.ID))
+		return err
+	})
+}
+
+const (
+	// healthyTimeout is longer than a member must be connected before etcd relies on it.
+	healthyTimeout = etcdserver.HealthInterval + 3*time.Second
+	// healthyRetry is the pause between two attempts: there is no event for a connection's age.
+	healthyRetry = 100 * time.Millisecond
+)
+
+// untilHealthy changes the list of members as soon as etcd finds that a majority is left. It counts those only that have
+// been connected for five seconds, and the one that was added last has just started.
+func untilHealthy(ctx context.Context, change func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, healthyTimeout)
+	defer cancel()
+	for {
+		err := change()
+		if !errors.Is(err, etcderrors.ErrUnhealthy) {
+			return err
+		}
+		select {
+		case <-time.After(healthyRetry):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
