@@ -92,7 +92,33 @@ func TestClusterFile(t *testing.T) {
 	c.talks([]bool{true, false}, "near", "far")
 
 	c.Step("the host's port leads to the node's")
-	c.answersOnHost(port)
+	c.answersOnHost("127.0.0.1", port)
+}
+
+func TestManifests(t *testing.T) {
+	s := Own(t, 1, "A cluster file's manifests are applied in order; what is refused is named, and costs neither the cluster nor what came before")
+	c := s.NewCluster("")
+	file := c.WriteFile(filepath.Join(t.TempDir(), "cluster.yaml"),
+		c.Manifest("clusterfile/manifests.yaml", Vars{"Testdata": filepath.Join(run.root, "testdata/clusterfile")}), 0o600)
+	r := c.TrySkiff("create", c.Name, "--config", file)
+	c.Fails(r, exitManifest, "refused.yaml, line 5", "Service default/bad", "99999", "never.yaml", "kubectl apply --server-side")
+
+	c.Step("the cluster stays, with what was applied before, objects of a new kind too")
+	if got := c.Kubectl("get", "widgets", "--all-namespaces", "--output=jsonpath={.items[*].metadata.name}"); got != "first second" {
+		t.Errorf("widgets: %s", got)
+	}
+	if got := c.Kubectl("get", "configmap", "settings", "--namespace=team", "--output=jsonpath={.data.colour}"); got != "blue" {
+		t.Errorf("the ConfigMap says %q", got)
+	}
+	if got := c.Kubectl("get", "configmap", "good", "never", "--ignore-not-found", "--output=name"); got != "configmap/good\n" {
+		t.Errorf("there is %s", got)
+	}
+
+	c.Step("the command that the message gives does the rest, on a file that was mended")
+	mended := c.WriteFile(filepath.Join(t.TempDir(), "mended.yaml"), strings.Replace(
+		c.ReadFile(filepath.Join(run.root, "testdata/clusterfile/refused.yaml")), "99999", "80", 1), 0o600)
+	c.Skiff("--cluster", c.Name, "kubectl", "apply", "--server-side", "-f", mended)
+	c.Kubectl("get", "service", "bad")
 }
 
 func TestIPv6Cluster(t *testing.T) {
@@ -114,7 +140,7 @@ func TestIPv6Cluster(t *testing.T) {
 	}
 
 	c.Step("the host's port leads to the node's")
-	c.answersOnHost(port)
+	c.answersOnHost("::1", port)
 }
 
 func TestKindFile(t *testing.T) {
@@ -138,7 +164,7 @@ func TestKindFile(t *testing.T) {
 	if got := c.Kubectl("get", "service", "web", "--output=jsonpath={.spec.clusterIP}"); !strings.HasPrefix(got, "10.112.") {
 		t.Errorf("a Service's address: %s", got)
 	}
-	c.answersOnHost(port)
+	c.answersOnHost("127.0.0.1", port)
 }
 
 // hasTaints fails the scenario unless nodes have these taints.
@@ -248,11 +274,11 @@ func (c *Cluster) talks(is4 []bool, pods ...string) {
 }
 
 // answersOnHost fails the scenario unless one of the pods of Service web answers on a port of the host.
-func (c *Cluster) answersOnHost(port int) {
+func (c *Cluster) answersOnHost(address string, port int) {
 	c.Helper()
 	client := &http.Client{Timeout: 5 * time.Second}
 	c.Eventually("a pod answers on the host's port", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(port)+"/", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(address, strconv.Itoa(port))+"/", nil)
 		if err != nil {
 			return err
 		}

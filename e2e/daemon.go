@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +21,7 @@ type Daemon struct {
 	s       *Scenario
 	dir     string
 	netns   string
+	link    string // what the names of the two interfaces begin with
 	process *exec.Cmd
 	ended   chan struct{}
 	log     lockedBuffer
@@ -43,14 +45,15 @@ func (s *Scenario) NewDaemon() *Daemon {
 			s.Skipf("a Docker of its own needs %v", err)
 		}
 	}
-	d := &Daemon{s: s, dir: s.PublicDir(), netns: "skiff-e2e-" + run.id, Address: "10.211.77.2"}
+	id := run.id + randomHex(1)
+	d := &Daemon{s: s, dir: s.PublicDir(), netns: "skiff-e2e-" + id, link: "skiff-" + id, Address: "10.211.77.2"}
 	d.Host = "unix://" + filepath.Join(d.dir, "docker.sock")
 	d.makeNetwork()
 	if err := d.start(); err != nil {
 		s.Skipf("no Docker of its own can be started here: %v", err)
 	}
 	s.Cleanup(func() {
-		if err := d.stop(syscall.SIGTERM); err != nil {
+		if err := d.end(); err != nil {
 			s.Error(err)
 		}
 	})
@@ -61,7 +64,7 @@ func (s *Scenario) NewDaemon() *Daemon {
 func (d *Daemon) makeNetwork() {
 	d.s.Helper()
 	inside := []string{"-n", d.netns}
-	outer, inner := "skiff-"+run.id+"-o", "skiff-"+run.id+"-i"
+	outer, inner := d.link+"-o", d.link+"-i"
 	for _, args := range [][]string{
 		{"netns", "add", d.netns},
 		{"link", "add", outer, "type", "veth", "peer", "name", inner, "netns", d.netns},
@@ -75,9 +78,10 @@ func (d *Daemon) makeNetwork() {
 		if r.Code != 0 {
 			d.s.Skipf("no network namespace for a Docker of its own: %s", r)
 		}
-		if args[0] == "netns" {
-			d.s.Cleanup(func() { // the interfaces go with it
-				if r := (command{args: []string{"ip", "netns", "delete", d.netns}}).run(context.Background()); r.Code != 0 {
+		if args[1] == "add" && args[0] != "addr" {
+			d.s.Cleanup(func() {
+				undo := []string{"ip", args[0], "delete", args[2]}
+				if r := (command{args: undo}).run(context.Background()); r.Code != 0 {
 					d.s.Errorf("%s", r)
 				}
 			})
@@ -114,16 +118,16 @@ func (d *Daemon) start() error {
 		case <-ended:
 			return fmt.Errorf("dockerd ended: %s", d.lastLog())
 		case <-deadline:
-			_ = d.stop(syscall.SIGKILL)
+			_ = d.stop()
 			return fmt.Errorf("dockerd does not answer: %s", d.lastLog())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
 
-// stop ends the daemon, and its containers with it unless it is killed.
-func (d *Daemon) stop(sig syscall.Signal) error {
-	_ = d.process.Process.Signal(sig) // it may have ended
+// stop ends the daemon, and its containers with it.
+func (d *Daemon) stop() error {
+	_ = d.process.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
 	case <-d.ended:
 		return nil
@@ -133,11 +137,32 @@ func (d *Daemon) stop(sig syscall.Signal) error {
 	}
 }
 
-// restart ends the daemon with a signal and starts it again.
-func (d *Daemon) restart(sig syscall.Signal) {
+// restart ends the daemon and starts it again.
+func (d *Daemon) restart() {
 	d.s.Helper()
-	d.s.Must(d.stop(sig), "stop Docker")
+	d.s.Must(d.stop(), "stop Docker")
 	d.s.Must(d.start(), "start Docker again")
+}
+
+// end removes all containers, and ends the daemon.
+func (d *Daemon) end() error {
+	select {
+	case <-d.ended: // in the middle of a restart
+		if err := d.start(); err != nil {
+			return err
+		}
+	default:
+	}
+	docker := func(args ...string) Result {
+		return command{env: d.env(), args: append([]string{"docker"}, args...)}.run(context.Background())
+	}
+	var failed error
+	if ids := strings.Fields(docker("ps", "--all", "--quiet").Stdout); len(ids) > 0 {
+		if r := docker(append([]string{"rm", "--force", "--volumes"}, ids...)...); r.Code != 0 {
+			failed = fmt.Errorf("%s", r)
+		}
+	}
+	return errors.Join(failed, d.stop())
 }
 
 func (d *Daemon) env() []string { return []string{"DOCKER_HOST=" + d.Host, "DOCKER_CONTEXT="} }

@@ -21,6 +21,7 @@ const (
 	exitHost       = 6
 	exitKubeconfig = 7
 	exitNotReady   = 8
+	exitManifest   = 9
 	exitCanceled   = 130
 )
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -162,11 +161,7 @@ func daemonIsRestarted(s *Scenario, servers, agents int) {
 	f := d.NewCluster("").NewFleet(servers, agents, "--api-address="+d.Address)
 	f.through(func(f *Fleet) {
 		f.Step("Docker is stopped and started")
-		d.restart(syscall.SIGTERM)
-	})
-	f.through(func(f *Fleet) {
-		f.Step("Docker is killed and started")
-		d.restart(syscall.SIGKILL)
+		d.restart()
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker"
+	"github.com/skiff-cluster/skiff/internal/kube/apply"
 	"github.com/skiff-cluster/skiff/nodeimage"
 )
 
@@ -25,7 +26,14 @@ func newDeps(streams kit.Streams) *kit.Deps {
 			}
 			return engine, nil
 		},
-		Image:          nodeimage.Embedded,
+		Image: nodeimage.Embedded,
+		Applier: func(creds *cluster.Credentials) (kit.Applier, error) {
+			applier, err := apply.New(creds)
+			if err != nil {
+				return nil, err // not a nil *apply.Applier in an interface
+			}
+			return applier, nil
+		},
 		ReleaseSignals: func() {},
 	}
 }

@@ -36,6 +36,7 @@ var exitCodes = []struct {
 		fault.KubeconfigInvalid, fault.KubeconfigReadOnly, fault.KubeconfigLocked,
 	}},
 	{8, "the cluster is not ready", []fault.Code{fault.NotReady, fault.NodeFailed}},
+	{9, "the cluster is ready, and not all of its manifests could be applied", []fault.Code{fault.ManifestRefused}},
 	{exitCanceled, "cancelled with Ctrl-C", []fault.Code{fault.Canceled}},
 }
 

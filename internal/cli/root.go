@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/skiff-cluster/skiff/internal/cli/apply"
 	"github.com/skiff-cluster/skiff/internal/cli/bundle"
 	"github.com/skiff-cluster/skiff/internal/cli/completion"
 	"github.com/skiff-cluster/skiff/internal/cli/config"
@@ -63,7 +64,7 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Clusters:", []*cobra.Command{
-			create.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
+			create.NewCmd(deps, nil), apply.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
 			start.NewCmd(deps, nil), stop.NewCmd(deps, nil), pause.NewCmd(deps, nil), resume.NewCmd(deps, nil), config.NewCmd(deps),
 		}},
 		{"Working with a cluster:", []*cobra.Command{

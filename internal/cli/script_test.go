@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -93,6 +94,19 @@ func (w *world) close() {
 	}
 }
 
+// File is kit.Applier's: a file that holds the word "refused" is.
+func (w *world) File(_ context.Context, file string, progress func(done, total int, next string)) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	progress(0, 1, "ConfigMap default/x")
+	if strings.Contains(string(text), "refused") {
+		return fmt.Errorf("%s, line 1: ConfigMap default/x: a policy says no", filepath.Base(file))
+	}
+	return nil
+}
+
 func cmdSkiff(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -110,6 +124,7 @@ func cmdSkiff(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			return w.image, nil
 		},
+		Applier:        func(*cluster.Credentials) (kit.Applier, error) { return w, nil },
 		ReleaseSignals: func() {},
 	})
 	if neg != (w.code != 0) {

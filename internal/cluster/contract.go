@@ -27,16 +27,18 @@ type readiness struct {
 	// hint is the next step for whoever sees it fail.
 	hint string
 
-	mu       sync.Mutex
-	streams  map[string]io.ReadCloser // of nodes that have been started
-	deadline time.Time                // of the readiness contract
+	mu      sync.Mutex
+	streams map[string]io.ReadCloser // of nodes that have been started
+	// restarts are how often each component of a node had been restarted before it was begun anew.
+	restarts map[string]map[string]int
+	deadline time.Time // of the readiness contract
 }
 
 func (s *Service) newReadiness(cluster string, wait time.Duration, hint string) *readiness {
 	if wait <= 0 {
 		wait = defaultWait
 	}
-	return &readiness{service: s, cluster: cluster, wait: wait, hint: hint, streams: map[string]io.ReadCloser{}}
+	return &readiness{service: s, cluster: cluster, wait: wait, hint: hint, streams: map[string]io.ReadCloser{}, restarts: map[string]map[string]int{}}
 }
 
 // start starts a node's container with an ear to what it will say.
@@ -56,26 +58,57 @@ func (r *readiness) start(ctx context.Context, node string) (err error) {
 	if err := engine.StartContainer(starting, node); err != nil {
 		return err
 	}
+	r.follow(node, stream, nil)
+	return nil
+}
+
+// follow notes what is to be listened to by await.
+func (r *readiness) follow(node string, stream io.ReadCloser, restarts map[string]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.streams[node] = stream
+	r.streams[node], r.restarts[node] = stream, restarts
 	if r.deadline.IsZero() {
 		r.deadline = time.Now().Add(r.wait)
 	}
+}
+
+// restart lets the Kubernetes process of a running node begin anew, with an ear to what the node will say. change is done
+// before, while nothing has happened yet.
+func (r *readiness) restart(ctx context.Context, node string, change func() error) (err error) {
+	report, err := r.service.report(ctx, node)
+	if err != nil {
+		return err
+	}
+	restarts := map[string]int{}
+	for _, c := range report.Components {
+		restarts[c.Name] = c.Restarts + 1 // the one that is asked for is no failure
+	}
+	stream, err := r.service.Engine.Attach(ctx, node)
+	if err != nil {
+		return err
+	}
+	err = change()
+	if err == nil {
+		_, err = r.service.ask(ctx, node, "restart")
+	}
+	if err != nil {
+		return errors.Join(err, stream.Close())
+	}
+	r.follow(node, stream, restarts)
 	return nil
 }
 
 // await follows what a node that was started says of itself until its part of the readiness contract is met.
 func (r *readiness) await(ctx context.Context, node string) error {
 	r.mu.Lock()
-	stream, deadline := r.streams[node], r.deadline
+	stream, restarts, deadline := r.streams[node], r.restarts[node], r.deadline
 	r.mu.Unlock()
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	// Closing is what ends a read that waits.
 	closed := make(chan error, 1)
 	stop := context.AfterFunc(waiting, func() { closed <- stream.Close() })
-	w := &watch{node: node, step: "start/" + node, emit: r.service.emit}
+	w := &watch{node: node, step: "start/" + node, restarts: restarts, emit: r.service.emit}
 	err := w.follow(stream)
 	if stop() {
 		closed <- stream.Close()
@@ -95,7 +128,9 @@ func (r *readiness) await(ctx context.Context, node string) error {
 // watch is what a node has said of itself so far.
 type watch struct {
 	node, step string
-	emit       func(event.Event)
+	// restarts of each component from before, which do not count.
+	restarts map[string]int
+	emit     func(event.Event)
 	// components and conditions are in the order in which they were first heard of.
 	components []nodeapi.ComponentStatus
 	conditions []nodeapi.Condition
@@ -174,7 +209,7 @@ func (w *watch) apply(e nodeapi.Event) (over bool, err error) {
 		return true, fatal{e.Message}
 	case e.Kind == nodeapi.EventComponent && e.Component != nil:
 		w.component(e.Time, *e.Component)
-		if c := *e.Component; c.State == nodeapi.StateGivenUp || c.State == nodeapi.StateFailed && c.Restarts >= lastRestart {
+		if c := *e.Component; c.State == nodeapi.StateGivenUp || c.State == nodeapi.StateFailed && c.Restarts-w.restarts[c.Name] >= lastRestart {
 			return true, fatal{c.Name + " does not start"}
 		}
 	case e.Kind == nodeapi.EventCondition && e.Condition != nil:

@@ -23,6 +23,47 @@ func nodeFiles(config nodeapi.Config, keys pki.Files) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return packFiles(config.Node, content, keys)
+}
+
+// changedConfig is a node's configuration with other values. What it holds that this program does not know stays.
+func changedConfig(content []byte, config nodeapi.Config) ([]byte, error) {
+	all := map[string]json.RawMessage{}
+	if err := json.Unmarshal(content, &all); err != nil {
+		return nil, err
+	}
+	var was nodeapi.Config
+	if err := json.Unmarshal(content, &was); err != nil {
+		return nil, err
+	}
+	known, err := fieldsOf(was)
+	if err != nil {
+		return nil, err
+	}
+	for name := range known {
+		delete(all, name)
+	}
+	fields, err := fieldsOf(config)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(all, fields)
+	return json.MarshalIndent(all, "", "  ")
+}
+
+// fieldsOf are the fields of a configuration that are written down.
+func fieldsOf(config nodeapi.Config) (map[string]json.RawMessage, error) {
+	content, err := json.Marshal(config)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{}
+	return fields, json.Unmarshal(content, &fields)
+}
+
+// packFiles makes the archive.
+func packFiles(node string, content []byte, keys pki.Files) (io.Reader, error) {
+	var err error
 	now := time.Now()
 	dir := inState(nodeapi.PKIDir)
 	var b bytes.Buffer
@@ -39,7 +80,7 @@ func nodeFiles(config nodeapi.Config, keys pki.Files) (io.Reader, error) {
 		add(&tar.Header{Typeflag: tar.TypeReg, Name: path.Join(dir, name), Mode: 0o600}, keys[name])
 	}
 	if err = errors.Join(err, w.Close()); err != nil {
-		return nil, fmt.Errorf("pack the files of %s: %w", config.Node, err)
+		return nil, fmt.Errorf("pack the files of %s: %w", node, err)
 	}
 	return &b, nil
 }

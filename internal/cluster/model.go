@@ -5,7 +5,8 @@
 // Where things are: model.go is what others see of a cluster, engine.go what is needed of a container engine,
 // observe.go makes the one out of the other, validate.go, choose.go and networks.go decide for plan.go, create.go says
 // what each step does and execute.go does them, rollback.go undoes, contract.go and readyz.go decide when a cluster is
-// ready, node.go is a node's container with its capabilities. What else can be done with a cluster has a file of
+// ready, node.go is a node's container with its capabilities. To change a cluster, diff.go compares, apply.go orders what
+// follows, and roll.go restarts nodes. What else can be done with a cluster has a file of
 // that name.
 package cluster
 

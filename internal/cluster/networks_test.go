@@ -10,7 +10,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-func prefixes(texts string) []netip.Prefix {
+func parsed(texts string) []netip.Prefix {
 	var list []netip.Prefix
 	for _, text := range strings.Fields(texts) {
 		list = append(list, netip.MustParsePrefix(text))
@@ -28,8 +28,8 @@ func TestNetworksComplete(t *testing.T) {
 		{"10.1.0.0/16 fd01::/56", "", "10.1.0.0/16 fd01::/56", "10.96.0.0/16 fd00:10:96::/112"},
 		{"", "fd02::/112 10.2.0.0/16", "fd00:10:244::/56 10.244.0.0/16", "fd02::/112 10.2.0.0/16"},
 	} {
-		n := Networks{PodCIDRs: prefixes(tc.pods), ServiceCIDRs: prefixes(tc.services)}.complete()
-		if !slices.Equal(n.PodCIDRs, prefixes(tc.wantPods)) || !slices.Equal(n.ServiceCIDRs, prefixes(tc.wantServices)) {
+		n := Networks{PodCIDRs: parsed(tc.pods), ServiceCIDRs: parsed(tc.services)}.complete()
+		if !slices.Equal(n.PodCIDRs, parsed(tc.wantPods)) || !slices.Equal(n.ServiceCIDRs, parsed(tc.wantServices)) {
 			t.Errorf("pods %q, Services %q: got %v and %v", tc.pods, tc.services, n.PodCIDRs, n.ServiceCIDRs)
 		}
 		if err := n.validate(maxNodes); err != nil {
@@ -71,7 +71,7 @@ func TestNetworksValidate(t *testing.T) {
 		{name: "IPv6 subnet is too small", pods: "fd01::/56", subnets: "fd03::/126", nodes: 1, want: "room for 0 nodes"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			n := Networks{PodCIDRs: prefixes(tc.pods), ServiceCIDRs: prefixes(tc.services), Subnets: prefixes(tc.subnets)}
+			n := Networks{PodCIDRs: parsed(tc.pods), ServiceCIDRs: parsed(tc.services), Subnets: parsed(tc.subnets)}
 			err := n.complete().validate(max(tc.nodes, 1))
 			if tc.want == "" {
 				if err != nil {
@@ -109,9 +109,9 @@ func TestPodRange(t *testing.T) {
 		{"fd00:10:244:20::/60", 15, "fd00:10:244:2f::/64"},
 		{"10.244.0.0/16 fd00:10:244::/56", 3, "10.244.3.0/24 fd00:10:244:3::/64"},
 	} {
-		n := Networks{PodCIDRs: prefixes(tc.pods)}
+		n := Networks{PodCIDRs: parsed(tc.pods)}
 		got := n.podRange(tc.index)
-		if !slices.Equal(got, prefixes(tc.want)) {
+		if !slices.Equal(got, parsed(tc.want)) {
 			t.Errorf("%s, %d: %v, want %s", tc.pods, tc.index, got, tc.want)
 		}
 		for i, r := range got {
@@ -121,7 +121,7 @@ func TestPodRange(t *testing.T) {
 		}
 	}
 	// No two nodes have addresses in common.
-	n := Networks{PodCIDRs: prefixes("10.128.0.0/10 fd00:10::/48")}
+	n := Networks{PodCIDRs: parsed("10.128.0.0/10 fd00:10::/48")}
 	seen := map[string]int{}
 	for i := range 1 << 14 {
 		for _, r := range n.podRange(i) {
@@ -156,7 +156,7 @@ func TestNumbers(t *testing.T) {
 	for subnets, want := range map[string]int{
 		"172.30.7.0/24": 254, "172.30.0.0/16": 254, "172.30.7.0/25": 126, "172.30.7.0/28": 14, "172.30.7.0/28 fd00::/64": 14, "fd00::/64": 254, "": 254,
 	} {
-		if got := (Networks{Subnets: prefixes(subnets)}).edgeNumber(); got != want {
+		if got := (Networks{Subnets: parsed(subnets)}).edgeNumber(); got != want {
 			t.Errorf("the edge in %q has number %d, want %d", subnets, got, want)
 		}
 	}
@@ -169,7 +169,7 @@ func TestDNSServices(t *testing.T) {
 		"fd00:10:96::/112":              "[fd00:10:96::a]",
 		"10.96.0.0/16 fd00:10:96::/112": "[10.96.0.10 fd00:10:96::a]",
 	} {
-		if got := fmt.Sprint(Networks{ServiceCIDRs: prefixes(services)}.dnsServices()); got != want {
+		if got := fmt.Sprint(Networks{ServiceCIDRs: parsed(services)}.dnsServices()); got != want {
 			t.Errorf("%s: %s, want %s", services, got, want)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +23,7 @@ import (
 
 // PlanAdd says what AddNodes would do, or refuses what it would refuse. It changes nothing.
 func (s *Service) PlanAdd(ctx context.Context, cluster string, group Group) (*Plan, error) {
-	a, err := s.planAdd(ctx, cluster, group)
+	a, err := s.planAdd(ctx, cluster, []Group{group})
 	if err != nil {
 		return nil, canceled(ctx, "the planning of nodes for cluster "+cluster, err)
 	}
@@ -34,8 +33,13 @@ func (s *Service) PlanAdd(ctx context.Context, cluster string, group Group) (*Pl
 // AddNodes adds nodes to a running cluster and returns when they are ready. If that fails, or ctx ends, they are removed
 // again, unless opts say otherwise.
 func (s *Service) AddNodes(ctx context.Context, cluster string, group Group, opts CreateOptions) (*Cluster, error) {
+	return s.addNodes(ctx, cluster, []Group{group}, opts)
+}
+
+// addNodes adds nodes of several groups at once.
+func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, opts CreateOptions) (*Cluster, error) {
 	what := "adding nodes to cluster " + cluster
-	a, err := s.planAdd(ctx, cluster, group)
+	a, err := s.planAdd(ctx, cluster, groups)
 	if err != nil {
 		return nil, canceled(ctx, what, err)
 	}
@@ -86,10 +90,12 @@ type addition struct {
 }
 
 // planAdd decides all that can be decided before anything is done.
-func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*addition, error) {
-	if group.Count < 1 || group.Role != nodeapi.RoleServer && group.Role != nodeapi.RoleAgent {
-		return nil, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d nodes with the role %q cannot be added", group.Count, group.Role),
-			Hint: "Add one or more servers or agents."}
+func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (*addition, error) {
+	for _, group := range groups {
+		if group.Count < 1 || group.Role != nodeapi.RoleServer && group.Role != nodeapi.RoleAgent {
+			return nil, &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d nodes with the role %q cannot be added", group.Count, group.Role),
+				Hint: "Add one or more servers or agents."}
+		}
 	}
 	o, err := observe(ctx, s.Engine)
 	if err != nil {
@@ -102,8 +108,10 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	if c.State != StateRunning {
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
 	}
-	if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
-		return nil, err
+	for _, group := range groups {
+		if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
+			return nil, err
+		}
 	}
 	a := &addition{service: s, cluster: c, member: c.server()}
 	if a.creds, err = s.credentials(ctx, c); err != nil {
@@ -119,8 +127,8 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 		return nil, err
 	}
 	wanted := spec
-	wanted.Groups = append(slices.Clone(spec.Groups), group)
-	if err := validateAdded(wanted.Groups, group); err != nil {
+	wanted.Groups = slices.Concat(spec.Groups, groups)
+	if err := validateAdded(wanted.Groups, groups); err != nil {
 		return nil, err
 	}
 	if err := wanted.Networks.validate(wanted.Count("")); err != nil {
@@ -130,11 +138,22 @@ func (s *Service) planAdd(ctx context.Context, cluster string, group Group) (*ad
 	if err != nil {
 		return nil, err
 	}
-	a.plan = &Plan{title: fmt.Sprintf("Add %d %s to", group.Count, plural(group.Count, string(group.Role))), Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
+	a.plan = &Plan{title: "Add " + counted(groups) + " to", Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
 		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
-	a.planNodes(o, group, configs)
+	a.planNodes(o, groups, configs)
 	a.plan.Steps = a.steps()
 	return a, nil
+}
+
+// counted says how many nodes of each role there are in groups: "2 servers and 1 agent".
+func counted(groups []Group) string {
+	var parts []string
+	for _, role := range []nodeapi.Role{nodeapi.RoleServer, nodeapi.RoleAgent} {
+		if n := (Spec{Groups: groups}).Count(role); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, plural(n, string(role))))
+		}
+	}
+	return strings.Join(parts, " and ")
 }
 
 // configs reads what each node was told when it was made. An edge was told nothing that matters here.
@@ -204,16 +223,12 @@ func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
 }
 
 // planNodes gives each new node a name, a part of the pod network and an address that no other has.
-func (a *addition) planNodes(o *observation, group Group, configs map[string]nodeapi.Config) {
+func (a *addition) planNodes(o *observation, groups []Group, configs map[string]nodeapi.Config) {
 	p, networks := a.plan, a.plan.spec.Networks
 	taken := map[netip.Addr]bool{}
-	last := 0
+	last := map[nodeapi.Role]int{}
 	var member Container
-	note := func(name string, role nodeapi.Role) {
-		if number, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:]); err == nil && role == group.Role {
-			last = max(last, number)
-		}
-	}
+	note := func(name string, role nodeapi.Role) { last[role] = max(last[role], numberOf(name)) }
 	for _, v := range o.objects[a.cluster.Name].volumes { // one may be left of a node whose removal did not finish
 		note(v.Name, nodeapi.Role(v.Labels[nodeapi.LabelRole]))
 	}
@@ -238,21 +253,24 @@ func (a *addition) planNodes(o *observation, group Group, configs map[string]nod
 	labels := func(role nodeapi.Role) map[string]string {
 		return map[string]string{nodeapi.LabelCluster: p.Cluster, nodeapi.LabelVersion: a.service.Version, nodeapi.LabelRole: string(role)}
 	}
-	index, number := 0, firstNode
+	index, number, joining := 0, firstNode, 0
 	edge := networks.edgeNumber()
-	for range group.Count {
-		for ranges[networks.podRange(index)[0]] {
-			index++
+	for _, group := range groups {
+		for range group.Count {
+			for ranges[networks.podRange(index)[0]] {
+				index++
+			}
+			for number == edge || taken[nth(networks.subnet(true), number)] {
+				number++
+			}
+			last[group.Role]++
+			join := group.Role == nodeapi.RoleServer
+			p.add(plannedNode{name: nodeName(p.Cluster, group.Role, last[group.Role]), role: group.Role, index: index, labels: labels(group.Role), group: group,
+				join: join}, number)
+			index, number, joining = index+1, number+1, joining+choose(join, 1, 0)
 		}
-		for number == edge || taken[nth(networks.subnet(true), number)] {
-			number++
-		}
-		last++
-		p.add(plannedNode{name: nodeName(p.Cluster, group.Role, last), role: group.Role, index: index, labels: labels(group.Role), group: group,
-			join: group.Role == nodeapi.RoleServer}, number)
-		index, number = index+1, number+1
 	}
-	if group.Role == nodeapi.RoleServer && apiPort(member) != 0 {
+	if joining > 0 && apiPort(member) != 0 {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
 		a.moving = &plannedNode{name: a.member, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
 			address6: member.Addresses6[p.network.Name], labels: member.Labels, group: groupOf(member)}

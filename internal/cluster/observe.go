@@ -88,7 +88,9 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 			c.Created = container.Created
 		}
 		c.Kubernetes = cmp.Or(c.Kubernetes, labels[nodeapi.LabelKubernetes])
-		c.Ephemeral = c.Ephemeral || labels[nodeapi.LabelEphemeral] == "true"
+		if labels[nodeapi.LabelRole] == string(nodeapi.RoleServer) { // which have the datastore
+			c.Ephemeral = c.Ephemeral || labels[nodeapi.LabelEphemeral] == "true"
+		}
 		if port := apiPort(container); port != 0 && c.Endpoint == "" {
 			c.Endpoint = endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
 		}

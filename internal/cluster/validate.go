@@ -79,10 +79,10 @@ func (s Spec) Count(role nodeapi.Role) int {
 	return n
 }
 
-// validateAdded refuses groups of which one is to be added to a cluster. Agents can be added to one that has lost a
+// validateAdded refuses groups of which some are to be added to a cluster. Agents can be added to one that has lost a
 // server and so has an even number.
-func validateAdded(all []Group, added Group) error {
-	if added.Role == nodeapi.RoleServer {
+func validateAdded(all, added []Group) error {
+	if (Spec{Groups: added}).Count(nodeapi.RoleServer) > 0 {
 		return validateGroups(all)
 	}
 	if err := validateEach(all); err != nil {

@@ -11,6 +11,7 @@ import (
 // What holds unless a file says otherwise. The networks are kind's, too.
 const (
 	defaultAddress     = "127.0.0.1"
+	defaultAddressIPv6 = "::1"
 	defaultPodIPv4     = "10.244.0.0/16"
 	defaultPodIPv6     = "fd00:10:244::/56"
 	defaultServiceIPv4 = "10.96.0.0/16"
@@ -56,7 +57,7 @@ func (c *Cluster) setDefaults() {
 			g.Taints = []Taint{{Key: controlPlaneTaint, Effect: string(corev1.TaintEffectNoSchedule)}}
 		}
 		for j := range g.Ports {
-			setDefault(&g.Ports[j].HostAddress, defaultAddress)
+			setDefault(&g.Ports[j].HostAddress, c.Network.localhost())
 			setDefault(&g.Ports[j].Protocol, string(corev1.ProtocolTCP))
 		}
 	}
@@ -102,6 +103,14 @@ func (n *Network) setDefaults() {
 	if len(n.ServiceCIDRs) == 0 {
 		n.ServiceCIDRs = networks(defaultServiceIPv4, defaultServiceIPv6)
 	}
+}
+
+// localhost is the host's own address in a family that pods have: Docker leads connections on to the same family.
+func (n *Network) localhost() string {
+	if n.IPFamily == IPv6 {
+		return defaultAddressIPv6
+	}
+	return defaultAddress
 }
 
 func setDefault[T ~string](field *T, value T) {

@@ -201,7 +201,8 @@ type Mount struct {
 
 // Port publishes a port of a node on Docker's host.
 type Port struct {
-	// IP address of Docker's host; 127.0.0.1 unless told, 0.0.0.0 for all of its addresses.
+	// IP address of Docker's host; 127.0.0.1 unless told, 0.0.0.0 for all of its addresses. With ipFamily ipv6 it is ::1,
+	// and :: for all.
 	HostAddress string `json:"hostAddress,omitempty"`
 	// Port on Docker's host.
 	HostPort int `json:"hostPort" jsonschema:"required,minimum=1,maximum=65535"`

@@ -222,6 +222,9 @@ func (v *validator) validatePorts() {
 				v.refuse(p.field("hostAddress"), "%s", err)
 				continue
 			}
+			if addr.Is4() && v.Network.IPFamily == IPv6 {
+				v.refuse(p.field("hostAddress"), "%s is IPv4, and nothing in this cluster answers to that: use ::1, or :: for all addresses of the host", addr)
+			}
 			this := hostPort{addr, port.HostPort, port.Protocol}
 			for other, by := range taken {
 				if this.clash(other) {

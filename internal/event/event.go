@@ -53,10 +53,15 @@ const (
 	KindResume     Kind = "resume"     // let a frozen node go on
 	KindDrain      Kind = "drain"      // move the pods of a node to others
 	KindMember     Kind = "member"     // change the datastore's list of members; Subject is the server
+	KindObject     Kind = "object"     // change the labels and taints of a node
+	KindSettings   Kind = "settings"   // write a node's configuration, for its next start
+	KindRestart    Kind = "restart"    // let a node, or its Kubernetes process, begin anew with another configuration
+	KindRestore    Kind = "restore"    // give a node the configuration back that it had
 	KindMove       Kind = "move"       // make a server one of several: the API's endpoint leaves it
 	KindComponent  Kind = "component"  // one component of a node came up; child of KindStart
 	KindCheck      Kind = "check"      // one clause of the readiness contract; Subject is its name
 	KindKubeconfig Kind = "kubeconfig" // write the kubeconfig entry
+	KindManifest   Kind = "manifest"   // apply a file of objects; Subject is its path
 	KindDelete     Kind = "delete"     // remove an object; Subject names it
 	KindRollback   Kind = "rollback"   // undo what was done
 	KindLoad       Kind = "load"       // load an image into a node

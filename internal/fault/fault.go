@@ -25,6 +25,7 @@ const (
 	KubeconfigLocked   Code = "kubeconfig-locked"   // someone else writes it
 	NotReady           Code = "not-ready"           // the readiness contract was not met in time
 	NodeFailed         Code = "node-failed"         // a node or component ended
+	ManifestRefused    Code = "manifest-refused"    // the cluster is ready, and an object of its manifests was not taken
 	Conflict           Code = "conflict"            // another skiff works on the same cluster
 	Canceled           Code = "canceled"            // Ctrl-C
 	Internal           Code = "internal"            // a bug

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/kubectl/pkg/drain"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -41,6 +44,21 @@ const drainTimeout = 2 * time.Minute
 
 // Drain implements cluster.Kube.
 func (Kube) Drain(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) error {
+	return drainNode(ctx, creds, node, progress, nil)
+}
+
+// Vacate implements cluster.Kube.
+func (Kube) Vacate(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) error {
+	return drainNode(ctx, creds, node, progress, func(pod corev1.Pod) drain.PodDeleteStatus {
+		if metav1.GetControllerOf(&pod) == nil {
+			return drain.MakePodDeleteStatusSkip()
+		}
+		return drain.MakePodDeleteStatusOkay()
+	})
+}
+
+// drainNode evicts the pods of a node that filter, if there is one, does not leave there.
+func drainNode(ctx context.Context, creds *cluster.Credentials, node string, progress func(string), filter drain.PodFilter) error {
 	c, err := client(creds)
 	if err != nil {
 		return err
@@ -58,6 +76,9 @@ func (Kube) Drain(ctx context.Context, creds *cluster.Credentials, node string, 
 		Force: true, DeleteEmptyDirData: true, IgnoreAllDaemonSets: true,
 		GracePeriodSeconds: -1, Timeout: drainTimeout, SkipWaitForDeleteTimeoutSeconds: 1,
 		OnPodDeletionOrEvictionStarted: func(pod *corev1.Pod, _ bool) { progress(pod.Namespace + "/" + pod.Name) },
+	}
+	if filter != nil {
+		helper.AdditionalFilters = []drain.PodFilter{filter}
 	}
 	if err := drain.RunCordonOrUncordon(helper, object, true); err != nil {
 		return fmt.Errorf("keep new pods away from node %s: %w", node, err)
@@ -80,6 +101,36 @@ func (Kube) Uncordon(ctx context.Context, creds *cluster.Credentials, node strin
 			return err
 		}
 		return drain.RunCordonOrUncordon(&drain.Helper{Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard}, object, false)
+	})
+}
+
+// ChangeNode implements cluster.Kube.
+func (Kube) ChangeNode(ctx context.Context, creds *cluster.Credentials, node string, change cluster.NodeChange) error {
+	c, err := client(creds)
+	if err != nil {
+		return err
+	}
+	nodes := c.CoreV1().Nodes()
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		object, err := nodes.Get(ctx, node, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, name := range change.RemoveLabels {
+			delete(object.Labels, name)
+		}
+		if object.Labels == nil {
+			object.Labels = map[string]string{}
+		}
+		maps.Copy(object.Labels, change.SetLabels)
+		for _, t := range slices.Concat(change.RemoveTaints, change.SetTaints) {
+			object.Spec.Taints = slices.DeleteFunc(object.Spec.Taints, func(o corev1.Taint) bool { return o.Key == t.Key && string(o.Effect) == t.Effect })
+		}
+		for _, t := range change.SetTaints {
+			object.Spec.Taints = append(object.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
+		}
+		_, err = nodes.Update(ctx, object, metav1.UpdateOptions{})
+		return err
 	})
 }
 

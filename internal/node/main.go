@@ -42,6 +42,7 @@ const usage = `usage: skiff-node            run the node (PID 1)
        skiff-node load       load images from an archive on standard input, and print their names as JSON
        skiff-node member list|add NAME|remove NAME
                              show or change the members of the datastore
+       skiff-node restart    let the Kubernetes process begin anew, with the node's configuration as it is now; pods go on
        skiff-node version    print the versions of what is in the image as JSON`
 
 var errUsage = errors.New("usage")
@@ -63,6 +64,8 @@ func dispatch(ctx context.Context, args []string) error {
 			return err
 		}
 		return print(s)
+	case "restart":
+		return status.Restart(ctx, nodeapi.StatusSocket, kubernetesName)
 	case "images":
 		return withImages(ctx, func(ctx context.Context, store *images.Store) error {
 			list, err := store.List(ctx)

@@ -76,6 +76,7 @@ func superviseAll(ctx context.Context, components []supervise.Component, board *
 	if err != nil {
 		return err
 	}
+	board.Restart = manager.Restart
 	stopReaping, err := supervise.Reap()
 	if err != nil {
 		return err

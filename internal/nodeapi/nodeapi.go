@@ -26,8 +26,9 @@ const (
 )
 
 // Config is what a node must know before its first start. The command line copies it to [ConfigPath] on the
-// node's volume, together with the certificates in [PKIDir]; neither changes afterwards. Whatever a node
-// can find out by itself (its addresses, its cgroup version, its capacity) is not in here.
+// node's volume, together with the certificates in [PKIDir], and again when a cluster file changes: the Kubernetes process
+// reads it whenever it starts, PID 1 (for the runtime) when the node does. Whatever a node can find out by itself (its
+// addresses, its cgroup version, its capacity) is not in here.
 type Config struct {
 	APIVersion string `json:"apiVersion"`
 	// Cluster is the cluster's name, a DNS label.

@@ -11,6 +11,7 @@ import "time"
 //	          backoff ◄───── failed ─────► given-up
 //
 //	any but given-up ──► stopped
+//	starting, ready, unhealthy, backoff ──► starting, if it is asked to begin anew
 type State string
 
 const (

@@ -62,6 +62,21 @@ var phrases = map[event.Kind]phrase{
 		failed: "Changing the datastore's members failed: %", skipped: "The datastore's members are as they should be: %",
 		undone: "Changed the datastore's members back: %",
 	},
+	event.KindObject: {
+		doing: "Changing labels and taints of %", done: "Changed labels and taints of %", failed: "Changing labels and taints of % failed",
+		skipped: "Labels and taints of % are as they should be", undone: "Changed labels and taints of % back",
+	},
+	event.KindSettings: {
+		doing: "Writing the configuration of %", done: "Wrote the configuration of %", failed: "Writing the configuration of % failed",
+		skipped: "The configuration of % needs no change", undone: "Wrote the former configuration of %",
+	},
+	event.KindRestart: {
+		doing: "Restarting %", done: "Restarted %", failed: "Restarting % failed", skipped: "% needs no restart", undone: "Restarted % as it was",
+	},
+	event.KindRestore: {
+		doing: "Giving % its former configuration back", done: "% has its former configuration again",
+		failed: "Giving % its former configuration back failed", skipped: "% has its former configuration", undone: "%",
+	},
 	event.KindMove: {
 		doing: "Making room for an edge before %", done: "% leaves the API's endpoint to an edge",
 		failed: "Making room for an edge before % failed", skipped: "The API's endpoint is an edge already", undone: "% has the API's endpoint again",
@@ -77,6 +92,10 @@ var phrases = map[event.Kind]phrase{
 		doing: "Writing context % to the kubeconfig", done: "Wrote context % to the kubeconfig",
 		failed: "Writing the kubeconfig failed", skipped: "The kubeconfig needs no change",
 		undone: "Removed context % from the kubeconfig",
+	},
+	event.KindManifest: {
+		doing: "Applying %", done: "Applied %", failed: "Applying % failed",
+		skipped: "% is applied already", undone: "Removed the objects of %",
 	},
 	event.KindDelete: {
 		doing: "Removing %", done: "Removed %", failed: "Removing % failed",

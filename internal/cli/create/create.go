@@ -3,8 +3,8 @@ package create
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +12,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/doctor"
-	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
 )
@@ -47,7 +46,8 @@ Its nodes are servers, which run the control plane, and agents, which run worklo
 survive the loss of one or two. What else there is to choose is in a cluster file: see 'skiff config print-schema'.
 A configuration of kind is accepted as it is. Flags change what the file says.
 
-The cluster's context, skiff-NAME, is written to the kubeconfig and selected.`,
+The cluster's context, skiff-NAME, is written to the kubeconfig and selected. Last, the manifests that the cluster
+file names are applied; if an object is refused, the cluster stays, and the exit code says so.`,
 		Example: `  skiff create
   skiff create demo --ephemeral --wait 30s
   skiff create ha --servers 3 --agents 2
@@ -93,8 +93,12 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	manifests, err := file.ManifestFiles()
+	if err != nil {
+		return err
+	}
 	if o.DryRun {
-		return plan(ctx, o, spec)
+		return plan(ctx, o, spec, manifests)
 	}
 	if err := o.Kubeconfig.Check(); err != nil {
 		return err // before anything is made that would have to be undone
@@ -117,25 +121,17 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if err := o.Kubeconfig.Merge(&created.Credentials, renderer); err != nil {
-		return withoutContext(created.Cluster.Name, err)
+		return kit.WithoutContext(created.Cluster.Name, err)
+	}
+	if err := o.ApplyManifests(ctx, &created.Credentials, manifests, renderer); err != nil {
+		return err
 	}
 	renderer.Close()
 	return tell(o, created)
 }
 
-// withoutContext says that only the last step failed; the exit code is that of the kubeconfig's fault.
-func withoutContext(name string, err error) error {
-	hint := fmt.Sprintf("Run 'skiff kubeconfig merge %s'.", name)
-	var f *fault.Error
-	if errors.As(err, &f) && f.Hint != "" {
-		hint = fmt.Sprintf("%s\nThen run 'skiff kubeconfig merge %s'.", f.Hint, name)
-	}
-	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
-		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
-}
-
 // plan prints what create would do.
-func plan(ctx context.Context, o *Options, spec cluster.Spec) error {
+func plan(ctx context.Context, o *Options, spec cluster.Spec, manifests []string) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
 	service, err := o.Service(ctx, renderer)
@@ -147,9 +143,13 @@ func plan(ctx context.Context, o *Options, spec cluster.Spec) error {
 		return err
 	}
 	if o.JSON() {
-		return o.PrintJSON(plan)
+		return o.PrintJSON(planned{plan, manifests})
 	}
-	_, err = fmt.Fprintln(o.Out, plan.String())
+	text := plan.String()
+	if len(manifests) > 0 {
+		text += "\n\nThen apply:\n  " + strings.Join(manifests, "\n  ")
+	}
+	_, err = fmt.Fprintln(o.Out, text)
 	return err
 }
 
@@ -171,6 +171,12 @@ func tell(o *Options, c *cluster.Created) error {
 	o.Say("  %s kubectl get pods -A", skiff)
 	o.Say("\nCluster %s runs Kubernetes %s at %s, ready after %s.", c.Cluster.Name, c.Cluster.Kubernetes, c.Cluster.Endpoint, ui.Seconds(c.Took))
 	return nil
+}
+
+// planned is what --dry-run --output json prints.
+type planned struct {
+	*cluster.Plan
+	Manifests []string `json:"manifests,omitempty"`
 }
 
 // result is what --output json prints.

@@ -38,10 +38,19 @@ type Deps struct {
 	Engine func(ctx context.Context) (cluster.Engine, error)
 	// Image opens the node image that this program carries.
 	Image func() (cluster.NodeImage, error)
+	// Applier applies manifests to the cluster that credentials are of.
+	Applier func(creds *cluster.Credentials) (Applier, error)
 	// ReleaseSignals gives Ctrl-C back to the system, for commands that bring their own handling.
 	ReleaseSignals func()
 	// Flags that every command takes.
 	Flags Flags
+}
+
+// Applier puts the objects of manifest files into a cluster.
+type Applier interface {
+	// File applies the objects of a file in their order. progress is told how many of them are done, how many there are,
+	// and which comes next. The error names the object that was not taken.
+	File(ctx context.Context, file string, progress func(done, total int, next string)) error
 }
 
 // Flags are the flags of the root command.

@@ -3,12 +3,15 @@ package kit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/kubeconfig"
 )
 
@@ -62,6 +65,17 @@ func (k *Kubeconfig) Merge(creds *cluster.Credentials, sink event.Sink) error {
 		changed, err = files.Merge(entry(creds))
 	}
 	return k.end(name, event.Done, changed, err, sink)
+}
+
+// WithoutContext says of a new cluster that only the last step failed; the exit code is that of the kubeconfig's fault.
+func WithoutContext(name string, err error) error {
+	hint := fmt.Sprintf("Run 'skiff kubeconfig merge %s'.", name)
+	var f *fault.Error
+	if errors.As(err, &f) && f.Hint != "" {
+		hint = fmt.Sprintf("%s\nThen run 'skiff kubeconfig merge %s'.", f.Hint, name)
+	}
+	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
+		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
 }
 
 // Remove removes a cluster's context, and what only that uses.

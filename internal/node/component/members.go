@@ -92,7 +92,7 @@ func (m members) add(ctx context.Context, name string) error {
 	}
 	now := time.Now()
 	member := membership.NewMemberAsLearner("", types.URLs{peerURL(name)}, "", &now)
-	return untilHealthy(ctx, func() error {
+	return onceHealthy(ctx, func() error {
 		_, err := m.AddMember(ctx, *member)
 		return err
 	})
@@ -103,31 +103,28 @@ func (m members) remove(ctx context.Context, name string) error {
 	if member == nil {
 		return nil
 	}
-	return untilHealthy(ctx, func() error {
+	return onceHealthy(ctx, func() error {
 		_, err := m.RemoveMember(ctx, uint64(member.ID))
 		return err
 	})
 }
 
 const (
-	// healthyTimeout is longer than a member must be connected before etcd relies on it.
-	healthyTimeout = etcdserver.HealthInterval + 3*time.Second
-	// healthyRetry is the pause between two attempts: there is no event for a connection's age.
-	healthyRetry = 100 * time.Millisecond
+	// healthyWithin is how long it is tried to change the members: etcd wants all of them to have been connected for
+	// etcdserver.HealthInterval (5 s), which those that have just come are not yet.
+	healthyWithin = 4 * etcdserver.HealthInterval
+	healthyPause  = 200 * time.Millisecond // nothing tells of a connection's age
 )
 
-// untilHealthy changes the list of members as soon as etcd finds that a majority is left. It counts those only that have
-// been connected for five seconds, and the one that was added last has just started.
-func untilHealthy(ctx context.Context, change func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, healthyTimeout)
-	defer cancel()
-	for {
+// onceHealthy changes the list of members as soon as etcd lets it be changed.
+func onceHealthy(ctx context.Context, change func() error) error {
+	for deadline := time.Now().Add(healthyWithin); ; {
 		err := change()
-		if !errors.Is(err, etcderrors.ErrUnhealthy) {
+		if !errors.Is(err, etcderrors.ErrUnhealthy) || time.Now().After(deadline) {
 			return err
 		}
 		select {
-		case <-time.After(healthyRetry):
+		case <-time.After(healthyPause):
 		case <-ctx.Done():
 			return err
 		}

@@ -3,10 +3,15 @@ package component
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/kubernetes/cmd/kube-scheduler/app/config"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
+	"k8s.io/kubernetes/pkg/scheduler"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -60,5 +65,68 @@ func runScheduler(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return app.Run(ctx, cc, sched)
+	if cc.LeaderElection == nil {
+		return app.Run(ctx, cc, sched)
+	}
+	return runElected(ctx, cc, sched)
+}
+
+// runElected runs a scheduler that takes part in an election. Upstream's ends the whole process as soon as it is asked to
+// end, whether it leads or not, and the API server and the datastore would have no time to end in order. So it is only
+// asked to give its office back, if it has it, and is stopped there. What is left of it goes with the process.
+func runElected(ctx context.Context, cc *config.CompletedConfig, sched *scheduler.Scheduler) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	lock := &office{Interface: cc.LeaderElection.Lock, released: make(chan struct{})}
+	cc.LeaderElection.Lock = lock
+	ended := make(chan error, 1)
+	go func() {
+		defer stop()
+		ended <- app.Run(running, cc, sched)
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	if lock.held.Load() {
+		stop()
+		select {
+		case <-lock.released:
+		case <-time.After(releaseTime): // it will be noticed when the lease ends
+		}
+	}
+	return nil
+}
+
+// releaseTime is how long giving an office back may take.
+const releaseTime = time.Second
+
+// office is the lock of an election. Who gives it back does not return.
+type office struct {
+	resourcelock.Interface
+	held     atomic.Bool
+	released chan struct{}
+}
+
+// Create implements resourcelock.Interface.
+func (o *office) Create(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	err := o.Interface.Create(ctx, r)
+	if err == nil {
+		o.held.Store(true)
+	}
+	return err
+}
+
+// Update implements resourcelock.Interface.
+func (o *office) Update(ctx context.Context, r resourcelock.LeaderElectionRecord) error {
+	err := o.Interface.Update(ctx, r)
+	switch {
+	case err != nil:
+	case r.HolderIdentity == "":
+		close(o.released)
+		select {}
+	default:
+		o.held.Store(true)
+	}
+	return err
 }

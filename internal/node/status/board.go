@@ -16,6 +16,9 @@ import (
 
 // Board is the state of a node. Its methods may be called concurrently.
 type Board struct {
+	// Restart lets a component of PID 1's begin anew; nil if there is nobody who can. It is set before Serve.
+	Restart func(component string) error
+
 	mu     sync.Mutex
 	status nodeapi.Status
 	// complete is false until the Kubernetes process, if the node has one, has named its components: before that, "all

@@ -20,7 +20,11 @@ const (
 	healthTimeout = 5 * time.Second
 )
 
-var errEnded = errors.New("ended without being asked to")
+var (
+	errEnded = errors.New("ended without being asked to")
+	// errRestart is the end of a component that is to begin anew.
+	errRestart = errors.New("asked to begin anew")
+)
 
 // attempt is one run of a component.
 type attempt struct {
@@ -70,6 +74,12 @@ func (a *attempt) run(ctx context.Context, cancel func()) error {
 			return err
 		case <-ctx.Done():
 			return a.awaitEnd()
+		case <-a.u.again:
+			cancel()
+			if err := a.awaitEnd(); err != nil {
+				return fmt.Errorf("asked to begin anew: %w", err)
+			}
+			return errRestart
 		case pid := <-started:
 			a.m.mu.Lock()
 			a.u.status.PID = pid // told of with the next state

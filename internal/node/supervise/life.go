@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -30,6 +31,11 @@ func (m *Manager) live(ctx context.Context, u *unit) error {
 			m.enter(u, nodeapi.StateStopped, err)
 			return nil
 		}
+		if errors.Is(err, errRestart) && ctx.Err() == nil {
+			failures = 0
+			m.restarting(u)
+			continue
+		}
 		m.enter(u, nodeapi.StateFailed, err)
 		if u.Restart.forgets(ready) {
 			failures = 0
@@ -42,7 +48,7 @@ func (m *Manager) live(ctx context.Context, u *unit) error {
 		if ctx.Err() == nil {
 			m.enter(u, nodeapi.StateBackoff, nil)
 		}
-		if !sleep(ctx, u.Restart.pause(failures)) {
+		if !sleep(ctx, u.Restart.pause(failures), u.again) {
 			m.enter(u, nodeapi.StateStopped, nil)
 			return nil
 		}
@@ -88,12 +94,14 @@ func (m *Manager) restarting(u *unit) {
 	m.mu.Unlock()
 }
 
-// sleep is false if ctx ended before or during the pause.
-func sleep(ctx context.Context, pause time.Duration) bool {
+// sleep is false if ctx ended before or during the pause. A wish to go on ends the pause.
+func sleep(ctx context.Context, pause time.Duration, again <-chan struct{}) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return ctx.Err() == nil
+	case <-again:
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false

@@ -31,6 +31,8 @@ type unit struct {
 	dependencies, dependants []*unit
 	// ended is closed when the component will not run again.
 	ended chan struct{}
+	// again holds a wish for a restart.
+	again chan struct{}
 
 	status nodeapi.ComponentStatus
 	// serves is true from the moment on that onChange was told of StateReady, so that listeners hear of a
@@ -47,7 +49,7 @@ func NewManager(components []Component, onChange func(nodeapi.ComponentStatus)) 
 	}
 	m := &Manager{onChange: onChange, changed: make(chan struct{})}
 	for _, c := range components {
-		m.units = append(m.units, &unit{Component: c, ended: make(chan struct{}), status: nodeapi.ComponentStatus{
+		m.units = append(m.units, &unit{Component: c, ended: make(chan struct{}), again: make(chan struct{}, 1), status: nodeapi.ComponentStatus{
 			Name: c.Name, State: nodeapi.StateWaiting, Since: time.Now(), Version: c.Version,
 			WaitsFor: slices.Clone(c.DependsOn),
 		}})
@@ -66,6 +68,22 @@ func (m *Manager) Ring(name string) *LogRing {
 		}
 	}
 	return nil
+}
+
+// Restart lets a component begin anew: one that runs ends orderly first, one that waits after a failure waits no longer.
+// It returns at once; what comes of it is in the status.
+func (m *Manager) Restart(name string) error {
+	for _, u := range m.units {
+		if u.Name != name {
+			continue
+		}
+		select {
+		case u.again <- struct{}{}:
+		default: // somebody has that wish already
+		}
+		return nil
+	}
+	return fmt.Errorf("there is no component %s", name)
 }
 
 // Status returns what the components are doing, in the order of the table.

@@ -10,10 +10,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -23,6 +26,21 @@ func Install(e *dockertest.Engine) {
 	e.HaveDirectories(nodeapi.StateDir)
 	e.OnStart(Run)
 	e.OnExec(Exec)
+	e.After("CreateContainer", 0, func(context.Context) error { return makeStateDirs(e) })
+}
+
+// makeStateDirs gives edges, which have no volume, the directory that is in the node image.
+func makeStateDirs(e *dockertest.Engine) error {
+	for _, object := range e.Objects() {
+		name, isContainer := strings.CutPrefix(object, "container ")
+		if spec, _ := e.Spec(name); !isContainer || len(spec.Volumes) > 0 {
+			continue
+		}
+		if err := e.WriteFile(name, path.Join(nodeapi.StateDir, "log", "empty"), nil); err != nil && fault.CodeOf(err) != fault.NotFound {
+			return err
+		}
+	}
+	return nil
 }
 
 // Components are what a node with a role says it runs, in the order in which they become ready.
@@ -116,6 +134,8 @@ func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int,
 		answer, err = member(p, spec.Cmd[2:])
 	case "status":
 		answer, err = status(p)
+	case "restart": // of what the process hosts; it reads its configuration again
+		go Tell(p)
 	case "images":
 		answer, err = images(p)
 	case "load":

@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+	"github.com/skiff-cluster/skiff/internal/pki"
+)
+
+// form is what a node is made of: its configuration, and what its container is made with.
+type form struct {
+	config            []byte // as it is on the volume
+	group             Group
+	image, kubernetes string
+	ephemeral         bool
+}
+
+// roll restarts a node so that it is what the file says, and returns when it is ready. If it does not become ready, it
+// becomes what it was.
+func (a *application) roll(ctx context.Context, m *member) (err error) {
+	s, how := a.service, m.impact
+	if m.state != nodeRunning && how != remade {
+		how = restarted // there is no process to restart
+	}
+	was, will, err := a.forms(ctx, m)
+	if err != nil {
+		return err
+	}
+	keys, err := a.edgeFiles(ctx, m)
+	if err != nil {
+		return err
+	}
+	drain := Step{ID: "drain/" + m.name, Kind: event.KindDrain, Subject: m.name, Detail: "move its pods"}
+	restart := Step{ID: "restart/" + m.name, Kind: event.KindRestart, Subject: m.name, Detail: "with its new configuration"}
+	start := Step{ID: "start/" + m.name, Kind: event.KindStart, Subject: m.name, Detail: "wait until it is ready", After: []string{restart.ID}}
+	steps := []Step{restart, start}
+	if a.plan.drained(m) {
+		steps[0].After = []string{drain.ID}
+		steps = append([]Step{drain}, steps...)
+		defer func() { err = errors.Join(err, a.uncordon(ctx, m)) }()
+	}
+	r, begun := a.readiness(), false
+	err = s.carryOut(ctx, a.what(), steps, func(ctx context.Context, step Step) error {
+		switch step.Kind {
+		case event.KindDrain:
+			return a.vacate(ctx, m, step)
+		case event.KindRestart:
+			begun = true
+			return a.begin(ctx, r, m, will, how, keys)
+		}
+		return r.await(ctx, step.Subject)
+	})
+	if err == nil || !begun || ctx.Err() != nil {
+		return err
+	}
+	return a.restore(ctx, m, was, how, keys, err)
+}
+
+// forms are what a node is and what it is to be.
+func (a *application) forms(ctx context.Context, m *member) (was, will form, err error) {
+	c, s := a.plan.compared, a.service
+	was = form{group: m.group, image: m.image, kubernetes: m.labels[nodeapi.LabelKubernetes], ephemeral: m.labels[nodeapi.LabelEphemeral] == "true"}
+	if was.config, err = s.readFile(ctx, m.name, nodeapi.ConfigPath); err != nil {
+		return was, will, err
+	}
+	will = was
+	will.ephemeral = c.wanted.Ephemeral
+	if c.image.ref != "" {
+		will.image, will.kubernetes = c.image.ref, c.image.kubernetes
+	}
+	if m.role == nodeapi.RoleEdge {
+		return was, will, nil
+	}
+	will.group = c.wanted.Groups[m.at]
+	will.config, err = editedConfig(m.name, was.config, func(config *nodeapi.Config) { a.settle(m, config) })
+	return was, will, err
+}
+
+// edgeFiles are the keys of an edge, which has no volume to keep them when its container goes.
+func (a *application) edgeFiles(ctx context.Context, m *member) (pki.Files, error) {
+	if m.role != nodeapi.RoleEdge {
+		return nil, nil
+	}
+	ca, err := a.service.readFile(ctx, m.name, path.Join(nodeapi.PKIDir, pki.CACert))
+	return pki.Files{pki.CACert: ca}, err
+}
+
+// vacate moves the pods of a node.
+func (a *application) vacate(ctx context.Context, m *member, step Step) error {
+	err := a.service.Kube.Vacate(ctx, a.creds, m.name, func(pod string) {
+		a.service.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: m.name, State: event.Progress, Detail: pod})
+	})
+	if err != nil && ctx.Err() == nil {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move, so that it was not restarted", m.name), Cause: err,
+			Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', and apply the file again.", a.plan.Cluster)}
+	}
+	return err
+}
+
+// uncordonTimeout bounds how long it is tried to let pods come to a node again.
+const uncordonTimeout = 15 * time.Second
+
+// uncordon lets pods come to a node again, whatever came of its restart: a cordon that nobody remembers is worse than
+// pods that wait for a node that is late.
+func (a *application) uncordon(ctx context.Context, m *member) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uncordonTimeout)
+	defer cancel()
+	if err := a.service.Kube.Uncordon(ctx, a.creds, m.name); err != nil {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s takes no new pods yet", m.name), Cause: err,
+			Hint: fmt.Sprintf("Run 'skiff --cluster %s kubectl uncordon %s'.", a.plan.Cluster, m.name)}
+	}
+	a.service.emit(event.Event{ID: "uncordon/" + m.name, Kind: event.KindDrain, Subject: m.name, State: event.Undone})
+	return nil
+}
+
+// begin gives a node a form and starts it. What it does is not interrupted, because between two of its parts there is
+// no node, or one that does not know what it is.
+func (a *application) begin(ctx context.Context, r *readiness, m *member, f form, how impact, keys pki.Files) error {
+	engine := a.service.Engine
+	listening := context.WithoutCancel(ctx) // what the node says is heard for longer than this takes
+	ctx, cancel := context.WithTimeout(listening, moveTimeout)
+	defer cancel()
+	write := func() error { return a.service.writeConfig(ctx, m.name, f.config, keys) }
+	if how == process {
+		if err := r.restart(listening, m.name, write); err == nil {
+			return nil
+		}
+		how = restarted // a node that cannot be asked, or an older one that does not know how
+	}
+	if err := engine.StopContainer(ctx, m.name, stopGrace); err != nil && fault.CodeOf(err) != fault.NotFound {
+		return err
+	}
+	if how == remade {
+		// Nothing can be written to a container that is not there, and an edge has no volume.
+		if m.role != nodeapi.RoleEdge {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+		if err := engine.RemoveContainer(ctx, m.name); err != nil && fault.CodeOf(err) != fault.NotFound {
+			return err
+		}
+		if _, err := engine.CreateContainer(ctx, a.container(m, f)); err != nil {
+			return err
+		}
+	}
+	if how != remade || m.role == nodeapi.RoleEdge {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	return r.start(listening, m.name)
+}
+
+// container is what a node's container is made with: what it had, except for what its form says.
+func (a *application) container(m *member, f form) ContainerSpec {
+	labels := map[string]string{nodeapi.LabelVersion: a.service.Version}
+	for _, own := range []string{nodeapi.LabelCluster, nodeapi.LabelRole, nodeapi.LabelCreation} { // others are the image's
+		labels[own] = m.labels[own]
+	}
+	p := Plan{Cluster: a.plan.Cluster, Kubernetes: f.kubernetes, Image: f.image, network: NetworkSpec{Name: networkName(a.plan.Cluster)}, spec: a.plan.compared.current}
+	p.spec.Ephemeral = f.ephemeral
+	if m.name == a.plan.entry() {
+		p.entry = m.name
+	}
+	return p.container(plannedNode{name: m.name, role: m.role, address: m.address, address6: m.address6, labels: labels, group: f.group})
+}
+
+// restore makes a node what it was before it failed with cause.
+func (a *application) restore(ctx context.Context, m *member, was form, how impact, keys pki.Files, cause error) error {
+	r := a.readiness()
+	steps := []Step{
+		{ID: "restore/" + m.name, Kind: event.KindRestore, Subject: m.name, Detail: "as it was"},
+		{ID: "start/" + m.name, Kind: event.KindStart, Subject: m.name, Detail: "wait until it is ready", After: []string{"restore/" + m.name}},
+	}
+	err := a.service.carryOut(ctx, a.what(), steps, func(ctx context.Context, step Step) error {
+		if step.Kind == event.KindRestore {
+			return a.begin(ctx, r, m, was, how, keys)
+		}
+		return r.await(ctx, step.Subject)
+	})
+	out := &fault.Error{Code: fault.CodeOf(cause), Summary: fmt.Sprintf("node %s does not work with what the file says; it is again as it was", m.name), Cause: cause,
+		Hint: "Correct the file, and apply it again."}
+	var f *fault.Error
+	if errors.As(cause, &f) {
+		out.Details = f.Details
+	}
+	if err == nil {
+		return out
+	}
+	out.Summary = fmt.Sprintf("node %s works neither with what the file says nor, any more, as it was", m.name)
+	out.Hint = fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'. Correct the file, and apply it again.", a.plan.Cluster, a.plan.Cluster)
+	return errors.Join(out, err)
+}
+
+// editConfig changes what a node will be told at its next start.
+func (s *Service) editConfig(ctx context.Context, node string, edit func(*nodeapi.Config)) error {
+	content, err := s.readFile(ctx, node, nodeapi.ConfigPath)
+	if err != nil {
+		return err
+	}
+	edited, err := editedConfig(node, content, edit)
+	if err != nil || bytes.Equal(edited, content) {
+		return err
+	}
+	return s.writeConfig(context.WithoutCancel(ctx), node, edited, nil) // half a file would be the end of the node
+}
+
+func editedConfig(node string, content []byte, edit func(*nodeapi.Config)) ([]byte, error) {
+	var config nodeapi.Config
+	if err := json.Unmarshal(content, &config); err != nil {
+		return nil, fmt.Errorf("the configuration of %s: %w", node, err)
+	}
+	edit(&config)
+	edited, err := changedConfig(content, config)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration of %s: %w", node, err)
+	}
+	return edited, nil
+}
+
+// writeConfig writes a node's configuration, and keys if it has none on a volume.
+func (s *Service) writeConfig(ctx context.Context, node string, content []byte, keys pki.Files) error {
+	archive, err := packFiles(node, content, keys)
+	if err != nil {
+		return err
+	}
+	return s.Engine.CopyTo(ctx, node, nodeapi.StateDir, archive)
+}
