@@ -32,16 +32,22 @@ func TestDependencies(t *testing.T) {
 	upper := []string{self + "internal/ui", self + "internal/cli"}
 	notInNode := append([]string{
 		"github.com/charmbracelet", "github.com/docker/docker/client", self + "internal/docker", self + "internal/cluster",
+		self + "internal/config", self + "internal/kube", self + "internal/doctor",
 	}, upper...)
+	servers := []string{"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd/server"}
+	notInSmall := append([]string{"k8s.io", "go.etcd.io"}, notInNode...)
 	for _, tc := range []struct {
 		pkg       string
 		forbidden []string
 	}{
-		{"cmd/skiff", []string{"k8s.io/kubernetes", "k8s.io/apiserver", "go.etcd.io/etcd/server", self + "internal/node"}},
-		{"cmd/skiff-node", append([]string{"k8s.io/kubernetes"}, notInNode...)},
+		{"cmd/skiff", append([]string{self + "internal/node"}, servers...)},
+		{"cmd/skiff-node", append(servers, notInNode...)},
 		{"cmd/skiff-kubernetes", notInNode},
-		{"internal/cluster", upper},
-		{"internal/config", upper},
+		{"internal/node/balancer", notInSmall},
+		{"internal/node/supervise", notInSmall},
+		{"internal/cluster", append([]string{self + "internal/docker", self + "internal/config", self + "internal/kube"}, upper...)},
+		{"internal/config", append([]string{self + "internal/docker", self + "internal/kube"}, upper...)},
+		{"internal/kube", append(append([]string{self + "internal/docker", self + "internal/config"}, servers...), upper...)},
 		{"internal/doctor", upper},
 		{"internal/docker", upper},
 		{"internal/objects", upper},
@@ -51,6 +57,17 @@ func TestDependencies(t *testing.T) {
 				if isIn(d, path) {
 					t.Errorf("%s contains %s", tc.pkg, d)
 				}
+			}
+		}
+	}
+}
+
+// TestLeaves keeps what is used everywhere, or could be, free of all else of ours.
+func TestLeaves(t *testing.T) {
+	for _, leaf := range []string{"nodeapi", "event", "fault", "nearest", "objects", "pki", "version", "node/forward"} {
+		for _, d := range goList(t, "-deps", self+"internal/"+leaf) {
+			if isIn(d, strings.TrimSuffix(self, "/")) && !isIn(d, self+"internal/"+leaf) {
+				t.Errorf("internal/%s contains %s", leaf, d)
 			}
 		}
 	}

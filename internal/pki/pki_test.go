@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"maps"
 	"net/netip"
 	"slices"
@@ -95,6 +96,7 @@ func TestCertificates(t *testing.T) {
 		{files: server, name: "kube-proxy", cn: "system:kube-proxy", usages: []x509.ExtKeyUsage{asClient}},
 		{files: server, name: "kubelet-client", cn: "system:node:skiff-demo-server-1", org: "system:nodes", usages: []x509.ExtKeyUsage{asClient}},
 		{files: server, name: "kubelet", cn: "system:node:skiff-demo-server-1", org: "system:nodes", usages: []x509.ExtKeyUsage{asServer}, hosts: []string{"skiff-demo-server-1", "172.30.0.2"}},
+		{files: server, name: "etcd-peer", ca: EtcdCACert, cn: "skiff-demo-server-1", usages: []x509.ExtKeyUsage{asServer, asClient}, hosts: []string{"skiff-demo-server-1", "172.30.0.2"}},
 		{files: agent, name: "kube-proxy", cn: "system:kube-proxy", usages: []x509.ExtKeyUsage{asClient}},
 		{files: agent, name: "kubelet-client", cn: "system:node:skiff-demo-agent-1", org: "system:nodes", usages: []x509.ExtKeyUsage{asClient}},
 		{files: agent, name: "kubelet", cn: "system:node:skiff-demo-agent-1", org: "system:nodes", usages: []x509.ExtKeyUsage{asServer}, hosts: []string{"skiff-demo-agent-1", "172.30.0.3"}},
@@ -127,12 +129,85 @@ func TestCertificates(t *testing.T) {
 					}
 				}
 			}
-			wrong := map[string]string{CACert: "front-proxy-ca.crt", "front-proxy-ca.crt": CACert}[ca]
-			if _, err := cert.Verify(verifyOptions(server[wrong], x509.ExtKeyUsageAny, "", now)); err == nil {
-				t.Errorf("%s verifies it too", wrong)
+			for _, other := range []string{CACert, EtcdCACert, "front-proxy-ca.crt"} {
+				if _, err := cert.Verify(verifyOptions(server[other], x509.ExtKeyUsageAny, "", now)); err == nil && other != ca {
+					t.Errorf("%s verifies it too", other)
+				}
 			}
 		})
 	}
+}
+
+// TestKeysOfAuthorities are where something is signed, and nowhere else.
+func TestKeysOfAuthorities(t *testing.T) {
+	c := newCluster(t)
+	server := serverFiles(t, c)
+	agent, err := c.Agent(agentNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edge := c.Edge()
+	if got := names(edge); !slices.Equal(got, []string{CACert}) || !bytes.Equal(edge[CACert], server[CACert]) {
+		t.Errorf("an edge has %q", got)
+	}
+	secrets := map[string][]byte{}
+	for _, name := range []string{CAKey, EtcdCAKey, "sa.key", AdminKey, "front-proxy-client.key", "etcd-peer.key"} {
+		if len(server[name]) == 0 {
+			t.Errorf("a server has no %s", name)
+		}
+		secrets[name] = server[name]
+	}
+	for _, files := range []Files{agent, edge} {
+		for name, content := range files {
+			for secret, key := range secrets {
+				if name == secret || bytes.Contains(content, key) {
+					t.Errorf("%s holds a server's %s", name, secret)
+				}
+			}
+		}
+	}
+	// Nobody keeps the key of the front-proxy CA.
+	if _, ok := server["front-proxy-ca.key"]; ok {
+		t.Error("the front-proxy CA can still sign")
+	}
+	for _, name := range []string{CACert, EtcdCACert, "front-proxy-ca.crt"} {
+		block, _ := pem.Decode(server[name])
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil || !cert.IsCA || !strings.HasPrefix(cert.Subject.CommonName, "skiff-demo") {
+			t.Errorf("%s: %+v, %v", name, cert, err)
+		}
+	}
+}
+
+// TestPeers are known to each other, whichever server they were made out of.
+func TestPeers(t *testing.T) {
+	first := serverFiles(t, newCluster(t))
+	later, err := LoadCluster(now, onlyFiles(first, ServerFiles()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := later.Server(ServerNames{Node: "skiff-demo-server-2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range []Files{first, second} {
+		for _, other := range []Files{first, second} {
+			if _, err := parse(t, files, "etcd-peer").Verify(verifyOptions(other[EtcdCACert], asClient, "", now)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := parse(t, second, "etcd-peer").Verify(verifyOptions(first[EtcdCACert], asServer, "skiff-demo-server-1", now)); err == nil {
+		t.Error("a member can take another's place")
+	}
+}
+
+func onlyFiles(files Files, names ...string) Files {
+	some := Files{}
+	for _, name := range names {
+		some[name] = files[name]
+	}
+	return some
 }
 
 func TestDefaultClusterDomain(t *testing.T) {
@@ -199,7 +274,7 @@ func TestLoadCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := serverFiles(t, c)
-	for _, name := range append([]string{CACert, CAKey}, sharedFiles...) {
+	for _, name := range ServerFiles() {
 		if !bytes.Equal(first[name], second[name]) {
 			t.Errorf("%s differs between servers", name)
 		}
@@ -221,6 +296,48 @@ func TestLoadCluster(t *testing.T) {
 	}
 	if _, err := onlyCA.Server(serverNames); err == nil || !strings.Contains(err.Error(), "front-proxy-ca.crt") {
 		t.Errorf("a server without the shared files: %v", err)
+	}
+}
+
+// TestLoadClusterWithoutEtcd makes agents of a cluster whose datastore has no authority, and no servers.
+func TestLoadClusterWithoutEtcd(t *testing.T) {
+	files := serverFiles(t, newCluster(t))
+	for name, tc := range map[string]struct {
+		remove []string
+		load   string // the refusal to load, or
+		server string // that of a server
+	}{
+		"neither file":       {[]string{EtcdCACert, EtcdCAKey}, "", "etcd-ca.key"},
+		"no key":             {[]string{EtcdCAKey}, "", "etcd-ca.key"},
+		"no certificate":     {[]string{EtcdCACert}, "etcd-ca.crt is missing", ""},
+		"no service account": {[]string{"sa.key"}, "", "sa.key"},
+	} {
+		some := maps.Clone(files)
+		for _, file := range tc.remove {
+			delete(some, file)
+		}
+		c, err := LoadCluster(now, some)
+		if tc.load != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.load) {
+				t.Errorf("%s: %v, want %q", name, err, tc.load)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if agent, err := c.Agent(agentNames); err != nil || len(agent) != 7 {
+			t.Errorf("%s: an agent has %q, %v", name, names(agent), err)
+		}
+		if _, err := c.Server(serverNames); err == nil || !strings.Contains(err.Error(), tc.server) {
+			t.Errorf("%s: a server: %v, want %q", name, err, tc.server)
+		}
+	}
+	mixed := maps.Clone(files)
+	mixed[EtcdCAKey] = files[CAKey]
+	if _, err := LoadCluster(now, mixed); err == nil || !strings.Contains(err.Error(), "etcd-ca.crt and etcd-ca.key") {
+		t.Errorf("another's key: %v", err)
 	}
 }
 

@@ -3,8 +3,10 @@ package component
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 
@@ -70,4 +72,68 @@ func TestSizedNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	testutil.Golden(t, "sized/kubelet-config.txt", string(out)+"\n")
+}
+
+// TestNodeMonitorPeriod looks often enough for a short grace, and not more often than upstream for a long one.
+func TestNodeMonitorPeriod(t *testing.T) {
+	for grace, want := range map[time.Duration]time.Duration{
+		time.Second: 500 * time.Millisecond, 4 * time.Second: 500 * time.Millisecond, 8 * time.Second: time.Second,
+		20 * time.Second: 2500 * time.Millisecond, 40 * time.Second: 5 * time.Second, 5 * time.Minute: 5 * time.Second,
+	} {
+		if got := nodeMonitorPeriod(grace); got != want {
+			t.Errorf("a grace of %s: %s, want %s", grace, got, want)
+		}
+	}
+}
+
+// TestArgsOfSeveral are what components are told that have others of their kind, or that the user tells more.
+func TestArgsOfSeveral(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		node     func(*Node)
+		args     func(*Node) []string
+		has, not []string
+	}{
+		{"one controller manager", nil, ControllerManagerArgs, []string{"--leader-elect=false"}, []string{"--node-monitor-grace-period", "--leader-elect=true"}},
+		{"one scheduler", nil, SchedulerArgs, []string{"--leader-elect=false"}, []string{"--leader-elect=true"}},
+		{"several controller managers", several, ControllerManagerArgs,
+			[]string{"--leader-elect=true", "--leader-elect-lease-duration=6s", "--leader-elect-renew-deadline=5s", "--leader-elect-retry-period=1s"}, []string{"--leader-elect=false"}},
+		{"several schedulers", several, SchedulerArgs, []string{"--leader-elect=true", "--leader-elect-lease-duration=6s"}, []string{"--leader-elect=false"}},
+		{"nodes that are given up soon", func(n *Node) {
+			n.NodeFailure = nodeapi.NodeFailure{NotReadyAfter: 8 * time.Second, EvictAfter: 5 * time.Second}
+		},
+			ControllerManagerArgs, []string{"--node-monitor-grace-period=8s", "--node-monitor-period=1s"}, nil},
+		{"pods that move soon", func(n *Node) {
+			n.NodeFailure = nodeapi.NodeFailure{NotReadyAfter: 8 * time.Second, EvictAfter: 5 * time.Second}
+		},
+			APIServerArgs, []string{"--default-not-ready-toleration-seconds=5", "--default-unreachable-toleration-seconds=5"}, nil},
+		{"both families", dual, ControllerManagerArgs, []string{"--cluster-cidr=10.244.0.0/16,fd00:10:244::/56", "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112"}, nil},
+		{"both families", dual, APIServerArgs, []string{"--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112"}, nil},
+		{"the user's flags come last", func(n *Node) {
+			n.ExtraArgs = map[string]map[string]string{NameScheduler: {"v": "5", "leader-elect": "true"}, NameAPIServer: {"v": "7"}}
+		}, func(n *Node) []string { args := SchedulerArgs(n); return args[len(args)-2:] }, []string{"--leader-elect=true", "--v=5"}, nil},
+	} {
+		n := testServer()
+		if tc.node != nil {
+			tc.node(n)
+		}
+		args := tc.args(n)
+		for _, want := range tc.has {
+			if !slices.Contains(args, want) {
+				t.Errorf("%s: no %s in %q", tc.name, want, args)
+			}
+		}
+		for _, not := range tc.not {
+			if slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, not) }) {
+				t.Errorf("%s: %s in %q", tc.name, not, args)
+			}
+		}
+	}
+}
+
+func several(n *Node) { n.Servers = append(n.Servers, "skiff-demo-server-2", "skiff-demo-server-3") }
+
+func dual(n *Node) {
+	n.PodCIDRs = append(n.PodCIDRs, netip.MustParsePrefix("fd00:10:244::/56"))
+	n.ServiceCIDRs = append(n.ServiceCIDRs, netip.MustParsePrefix("fd00:10:96::/112"))
 }

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -35,6 +36,9 @@ type EtcdConfig struct {
 	// with the certificates in PKIDir.
 	Members []string
 	PKIDir  string
+	// PeerListen is where the other members reach this one, host and port; "" is all addresses. The node's own may be
+	// another one after a restart.
+	PeerListen string
 	// Join makes a new member, which was announced to the others, of a datastore that they have already.
 	Join bool
 	// MembersSocket is where the list of members is served and changed (see [serveMembers]), "" for nowhere.
@@ -211,8 +215,7 @@ func peerURL(name string) url.URL {
 
 // addPeers makes a member one of several.
 func (cfg EtcdConfig) addPeers(c *embed.Config) {
-	// All addresses: the node's own may be another one after a restart.
-	c.ListenPeerUrls = []url.URL{{Scheme: "https", Host: fmt.Sprintf("[::]:%d", nodeapi.EtcdPeerPort)}}
+	c.ListenPeerUrls = []url.URL{{Scheme: "https", Host: cmp.Or(cfg.PeerListen, fmt.Sprintf("[::]:%d", nodeapi.EtcdPeerPort))}}
 	members := make([]string, len(cfg.Members))
 	for i, name := range cfg.Members {
 		u := peerURL(name)

@@ -1,11 +1,15 @@
 package component
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // TestRegister registers a node for the first time, again after a restart, and again after it moved; what others
@@ -42,5 +46,35 @@ func TestRegister(t *testing.T) {
 	node = read()
 	if node.Labels["of-the-user"] != "yes" || node.Status.Addresses[0].Address != "172.30.0.9" {
 		t.Errorf("after the move: %+v", node)
+	}
+}
+
+// TestNodeObject has what each role is known by, and what the user asked for.
+func TestNodeObject(t *testing.T) {
+	server := testServer()
+	server.Labels = map[string]string{"disk": "ssd", corev1.LabelHostname: "mine"}
+	server.Taints = []nodeapi.Taint{{Key: controlPlaneLabel, Effect: "NoSchedule"}, {Key: "k", Value: "v", Effect: "NoExecute"}}
+	server.NodePodCIDRs = append(server.NodePodCIDRs, netip.MustParsePrefix("fd00:10:244::/64"))
+	server.IPs = append(server.IPs, netip.MustParseAddr("fd00::2"))
+	got := nodeObject(server)
+	if _, ok := got.Labels[controlPlaneLabel]; !ok || got.Labels["disk"] != "ssd" {
+		t.Errorf("labels %v", got.Labels)
+	}
+	if want := []corev1.Taint{{Key: controlPlaneLabel, Effect: corev1.TaintEffectNoSchedule}, {Key: "k", Value: "v", Effect: corev1.TaintEffectNoExecute}}; !slices.Equal(got.Spec.Taints, want) {
+		t.Errorf("taints %v", got.Spec.Taints)
+	}
+	if got.Spec.PodCIDR != "10.244.0.0/24" || !slices.Equal(got.Spec.PodCIDRs, []string{"10.244.0.0/24", "fd00:10:244::/64"}) {
+		t.Errorf("pods %s, %v", got.Spec.PodCIDR, got.Spec.PodCIDRs)
+	}
+	want := []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "172.30.0.2"}, {Type: corev1.NodeInternalIP, Address: "fd00::2"}, {Type: corev1.NodeHostName, Address: server.Node}}
+	if !slices.Equal(got.Status.Addresses, want) {
+		t.Errorf("addresses %v", got.Status.Addresses)
+	}
+
+	agent := testServer()
+	agent.Role = nodeapi.RoleAgent
+	got = nodeObject(agent)
+	if _, ok := got.Labels[controlPlaneLabel]; ok || len(got.Spec.Taints) > 0 || len(got.Labels) != 1 {
+		t.Errorf("an agent is %v, %v", got.Labels, got.Spec.Taints)
 	}
 }

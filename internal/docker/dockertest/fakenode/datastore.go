@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sync"
 
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -14,9 +15,14 @@ import (
 // membersPath is the datastore's list of members as JSON. Every member has the same on its volume.
 var membersPath = path.Join(nodeapi.EtcdDir, "members.json")
 
+// changing is held by whoever reads the list to change it: a real datastore agrees on one change at a time too.
+var changing sync.Mutex
+
 // joinDatastore is a server's start: the first servers of a cluster begin a datastore, one that was added must have been
 // announced, and one that was removed has no way back.
 func joinDatastore(p *dockertest.Process, config nodeapi.Config) error {
+	changing.Lock()
+	defer changing.Unlock()
 	list, err := readMembers(p)
 	switch {
 	case err != nil:
@@ -43,6 +49,8 @@ func joinDatastore(p *dockertest.Process, config nodeapi.Config) error {
 
 // member is `skiff-node member`, which only a server can answer.
 func member(p *dockertest.Process, args []string) ([]nodeapi.Member, error) {
+	changing.Lock()
+	defer changing.Unlock()
 	list, err := readMembers(p)
 	if err != nil {
 		return nil, err
