@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 	etcderrors "go.etcd.io/etcd/server/v3/etcdserver/errors"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -135,7 +137,7 @@ func promote(ctx context.Context, server *etcdserver.EtcdServer) error {
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("become a full member of etcd: %w", err)
 		}
-		if err != nil && !errors.Is(err, etcderrors.ErrLearnerNotReady) && !strings.Contains(err.Error(), etcderrors.ErrLearnerNotReady.Error()) {
+		if err != nil && !isAny(err, etcderrors.ErrLearnerNotReady, membership.ErrMemberNotLearner) { // not yet, or the leader knows it already
 			return fmt.Errorf("become a full member of etcd: %w", err)
 		}
 		select {
@@ -147,8 +149,86 @@ func promote(ctx context.Context, server *etcdserver.EtcdServer) error {
 	return nil
 }
 
+// isAny is true for an error that is one of some of etcd's, or what is left of one that came from another member.
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) || strings.Contains(err.Error(), t.Error()) })
+}
+
 // StartEtcd starts a member of etcd and waits until it knows a leader.
 func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
+	var running atomic.Pointer[etcdserver.EtcdServer]
+	var patience time.Duration
+	if _, err := os.Stat(filepath.Join(cfg.Dir, "member")); cfg.Join && errors.Is(err, os.ErrNotExist) {
+		patience = publishPatience
+	}
+	for {
+		server, err := cfg.begin(running.Load)
+		if err != nil {
+			return nil, err
+		}
+		err = awaitEtcd(ctx, server, patience)
+		if errors.Is(err, errNotPublished) {
+			patience = 0 // once helps
+			closeEtcd(server)
+			continue
+		}
+		if err == nil {
+			err = os.Chmod(cfg.Socket, 0o600)
+		}
+		if err != nil {
+			closeEtcd(server)
+			return nil, err
+		}
+		running.Store(server.Server)
+		slowTicks(server, slowTickMs*time.Millisecond)
+		return server, nil
+	}
+}
+
+// publishPatience is how long a new member that knows the leader may take to tell it of itself, before it is started
+// anew. It takes no requests before. What it says is lost if it is sent a snapshot in that moment, as is likely with
+// several other members, because it connects anew then; and etcd would wait for an answer for seven seconds.
+const publishPatience = 700 * time.Millisecond
+
+// leaderPause is the pause between two looks for a leader: nobody tells of the first.
+const leaderPause = 50 * time.Millisecond
+
+var errNotPublished = errors.New("etcd did not tell its leader of itself")
+
+// awaitEtcd waits until a member takes requests. With patience, it fails with errNotPublished if that is over.
+func awaitEtcd(ctx context.Context, server *embed.Etcd, patience time.Duration) error {
+	var look, over <-chan time.Time
+	if patience > 0 {
+		ticker := time.NewTicker(leaderPause)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	for {
+		select {
+		case <-server.Server.ReadyNotify():
+			return nil
+		case err := <-server.Err():
+			return fmt.Errorf("etcd: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look:
+			if over == nil && server.Server.Leader() != 0 {
+				over = time.After(patience)
+			}
+		case <-over:
+			return errNotPublished
+		}
+	}
+}
+
+// closeEtcd closes a member that may not take requests yet, which its own way to close it would wait for.
+func closeEtcd(server *embed.Etcd) {
+	server.Server.HardStop()
+	server.Close()
+}
+
+// begin starts a member, and does not wait. running returns it when it takes requests.
+func (cfg EtcdConfig) begin(running func() *etcdserver.EtcdServer) (*embed.Etcd, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -170,6 +250,7 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	c.TickMs, c.ElectionMs = fastTickMs, 10*fastTickMs
 	if len(cfg.Members) > 1 {
 		cfg.addPeers(c)
+		c.GRPCAdditionalServerOptions = append(c.GRPCAdditionalServerOptions, grpc.ChainUnaryInterceptor(repeatLost(running)))
 	}
 	if cfg.Join {
 		c.ClusterState = embed.ClusterStateFlagExisting
@@ -181,30 +262,10 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	if err := setEtcdFlags(c, cfg.ExtraArgs); err != nil {
 		return nil, err
 	}
-
-	var running atomic.Pointer[etcdserver.EtcdServer]
-	if len(cfg.Members) > 1 {
-		c.GRPCAdditionalServerOptions = append(c.GRPCAdditionalServerOptions, grpc.ChainUnaryInterceptor(repeatLost(running.Load)))
-	}
 	server, err := embed.StartEtcd(c)
 	if err != nil {
 		return nil, fmt.Errorf("start etcd: %w", err)
 	}
-	select {
-	case <-server.Server.ReadyNotify():
-	case err := <-server.Err():
-		server.Close()
-		return nil, fmt.Errorf("etcd: %w", err)
-	case <-ctx.Done():
-		server.Close()
-		return nil, ctx.Err()
-	}
-	if err := os.Chmod(cfg.Socket, 0o600); err != nil {
-		server.Close()
-		return nil, err
-	}
-	running.Store(server.Server)
-	slowTicks(server, slowTickMs*time.Millisecond)
 	return server, nil
 }
 
