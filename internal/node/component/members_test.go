@@ -65,13 +65,13 @@ type runningMember struct {
 // run runs a member as a component, and returns when it is ready.
 func (cfg EtcdConfig) run(t *testing.T) *runningMember {
 	t.Helper()
-	m := cfg.begin(t)
+	m := cfg.launch(t)
 	m.await(t)
 	return m
 }
 
-// begin runs a member as a component.
-func (cfg EtcdConfig) begin(t *testing.T) *runningMember {
+// launch runs a member as a component.
+func (cfg EtcdConfig) launch(t *testing.T) *runningMember {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var server *embed.Etcd
@@ -195,7 +195,7 @@ func TestEtcdOfThree(t *testing.T) {
 	configs := etcdMembers(t, 3)
 	var members []*runningMember
 	for _, cfg := range configs {
-		members = append(members, cfg.begin(t))
+		members = append(members, cfg.launch(t))
 	}
 	for _, m := range members {
 		m.await(t)
