@@ -84,9 +84,9 @@ func (c *Cluster) env() []string {
 	return append([]string{"KUBECONFIG=" + c.Kubeconfig, "SKIFF_CLUSTER=" + c.Name, "NO_COLOR=1"}, c.engine...)
 }
 
-// TryDocker runs docker where the cluster is, whatever comes of it.
+// TryDocker runs docker where the cluster is, whatever comes of it; in a clean-up as well, when the test is over.
 func (c *Cluster) TryDocker(args ...string) Result {
-	return command{env: c.engine, args: append([]string{"docker"}, args...)}.run(c.Context())
+	return command{env: c.engine, args: append([]string{"docker"}, args...)}.run(context.WithoutCancel(c.Context()))
 }
 
 // Docker runs docker where the cluster is, and returns its output.

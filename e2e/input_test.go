@@ -39,7 +39,8 @@ func TestCommandLineMistakes(t *testing.T) {
 		{[]string{"delete", "--all", "x"}, exitUsage, []string{"--all"}},
 		{[]string{"node", "shell", "ls", "-l"}, exitUsage, []string{"-l"}},
 		{[]string{"node", "shell", "ls", "x"}, exitUsage, []string{"--"}},
-		{[]string{"node", "remove"}, exitUsage, []string{`"remove"`}},
+		{[]string{"node", "destroy"}, exitUsage, []string{`"destroy"`}},
+		{[]string{"node", "remove"}, exitUsage, []string{"the node is missing", "node remove --help"}},
 		{[]string{"list", "x"}, exitUsage, []string{`"x"`}},
 	} {
 		c.Fails(c.TrySkiff(mistake.args...), mistake.code, mistake.words...)

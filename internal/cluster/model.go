@@ -125,11 +125,14 @@ type Node struct {
 
 // Status is a cluster with what its nodes report of themselves.
 type Status struct {
-	Name       string       `json:"name"`
-	State      State        `json:"state"`
-	Kubernetes string       `json:"kubernetes"`
-	Endpoint   string       `json:"endpoint"`
-	Nodes      []NodeStatus `json:"nodes"`
+	Name       string `json:"name"`
+	State      State  `json:"state"`
+	Kubernetes string `json:"kubernetes"`
+	Endpoint   string `json:"endpoint"`
+	// API is the clause of the readiness contract that no node can tell: the API answers the administrator at Endpoint.
+	// nil if no node runs that could answer.
+	API   *nodeapi.Condition `json:"api,omitempty"`
+	Nodes []NodeStatus       `json:"nodes"`
 }
 
 // NodeStatus is a node with its own report.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,11 +40,33 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 			}
 		})
 	}
+	if c.Endpoint != "" && c.State != StateIncomplete && slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Role == nodeapi.RoleServer && n.State == nodeRunning }) {
+		asking.Go(func() {
+			status.API = &nodeapi.Condition{Name: nodeapi.ConditionAPI, Met: true, Since: time.Now()}
+			if err := s.apiAnswers(ctx, c); err != nil {
+				status.API.Met, status.API.Message = false, strings.Join(strings.Fields(err.Error()), " ")
+			}
+		})
+	}
 	asking.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	return status, nil
+}
+
+// apiAnswers asks the API once, as the administrator at the address in the kubeconfig.
+func (s *Service) apiAnswers(ctx context.Context, c *Cluster) error {
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return err
+	}
+	client, err := creds.client()
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	return askReadyz(ctx, client, creds.Server)
 }
 
 // report asks a running node how it is.
@@ -77,8 +100,11 @@ func commandFailed(node, command string, code int, stderr string) error {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
 	f := &fault.Error{Code: fault.NodeFailed, Summary: fmt.Sprintf("'%s' failed in node %s: %s", command, node, orElse(lines[len(lines)-1], fmt.Sprintf("exit code %d", code))),
 		Details: lines[:len(lines)-1], Hint: "See how the node is with 'skiff status'."}
-	if strings.Contains(stderr, "no space left on device") {
+	switch {
+	case strings.Contains(stderr, "no space left on device"):
 		f.Code, f.Hint = fault.NoSpace, "See what takes the space with 'docker system df', and free it with 'docker system prune'."
+	case strings.Contains(stderr, nodeapi.DamagedArchive):
+		f.Code, f.Hint = fault.Invalid, "Make it anew with 'docker save -o FILE IMAGE'."
 	}
 	return f
 }

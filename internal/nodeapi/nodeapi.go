@@ -208,6 +208,9 @@ const (
 	HostDNSPort = 53
 )
 
+// DamagedArchive is what `skiff-node load` says of an archive whose images cannot be unpacked.
+const DamagedArchive = "the archive is damaged"
+
 // ServersAlias is the name under which Docker's embedded DNS knows all servers of a cluster that run, on the cluster's
 // network: how agents and edges find API servers whatever is added, removed or stopped.
 const ServersAlias = "servers.skiff"

@@ -42,7 +42,13 @@ that is in another of the files already is renewed there. All else stays as it i
 		Long:    "Remove a cluster's context, and what only that uses, from your kubeconfig. The cluster stays.",
 		Example: `  skiff kubeconfig remove demo`,
 	})
-	cmd.AddCommand(merge, remove)
+	print := newCmd(deps, printIt, runF, &cobra.Command{
+		Use:     "print [NAME]",
+		Short:   "Print a cluster's kubeconfig, as 'skiff kubeconfig' alone does",
+		Long:    "Print the kubeconfig of a cluster, with its administrator's key in it.",
+		Example: `  skiff kubeconfig print demo > demo.yaml`,
+	})
+	cmd.AddCommand(print, merge, remove)
 	return cmd
 }
 
@@ -57,7 +63,7 @@ func newCmd(deps *kit.Deps, run, runF func(context.Context, *Options) error, cmd
 		}
 		return kit.Command(o, run, runF)(cmd, args)
 	}
-	if cmd.Name() != "kubeconfig" {
+	if name := cmd.Name(); name != "kubeconfig" && name != "print" {
 		o.Kubeconfig.AddFlag(cmd.Flags())
 	}
 	return cmd

@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/rest"
+	"k8s.io/component-base/logs"
 	upstream "k8s.io/kubectl/pkg/cmd"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
@@ -68,6 +69,8 @@ func run(ctx context.Context, o *Options) error {
 	cmd := upstream.NewKubectlCommand(upstream.KubectlOptions{
 		Arguments: append([]string{"kubectl"}, o.Args...), ConfigFlags: flags.WithWarningPrinter(streams), IOStreams: streams,
 	})
+	// What upstream's main adds to its command: -v and its kin.
+	logs.AddFlags(cmd.PersistentFlags())
 	cmd.SetArgs(o.Args)
 	cmd.SetIn(o.In)
 	cmd.SetOut(o.Out)

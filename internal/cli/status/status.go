@@ -92,6 +92,9 @@ func missing(s *cluster.Status) []string {
 	if servers > 1 && running <= servers/2 {
 		out = append(out, fmt.Sprintf("no majority: %d of its %d servers run, and it takes %d to read and write", running, servers, servers/2+1))
 	}
+	if s.API != nil && !s.API.Met {
+		out = append(out, s.API.Name+": "+s.API.Message)
+	}
 	for _, n := range s.Nodes {
 		switch {
 		case n.Error != "":
@@ -143,6 +146,9 @@ func hint(s *cluster.Status) string {
 // print writes the status for people.
 func print(o *Options, s *cluster.Status, now time.Time) error {
 	fmt.Fprintf(o.Out, "Cluster %s: %s, Kubernetes %s, %s\n", s.Name, s.State, s.Kubernetes, s.Endpoint)
+	if s.API != nil {
+		printCondition(o, *s.API)
+	}
 	for _, n := range s.Nodes {
 		fmt.Fprintf(o.Out, "\nNode %s: %s, %s, %s\n", n.Name, n.Role, n.State, n.Address)
 		if n.Error != "" {
@@ -152,11 +158,7 @@ func print(o *Options, s *cluster.Status, now time.Time) error {
 			continue
 		}
 		for _, c := range n.Report.Conditions {
-			mark := "yes"
-			if !c.Met {
-				mark = "NO "
-			}
-			fmt.Fprintln(o.Out, strings.TrimRight(fmt.Sprintf("  %s  %-16s %s", mark, c.Name, c.Message), " "))
+			printCondition(o, c)
 		}
 		fmt.Fprintln(o.Out)
 		t := kit.NewTable(o.Out, "  COMPONENT", "STATE", "SINCE", "RESTARTS", "VERSION", "LAST ERROR")
@@ -170,9 +172,21 @@ func print(o *Options, s *cluster.Status, now time.Time) error {
 	return nil
 }
 
+func printCondition(o *Options, c nodeapi.Condition) {
+	mark := "yes"
+	if !c.Met {
+		mark = "NO "
+	}
+	fmt.Fprintln(o.Out, strings.TrimRight(fmt.Sprintf("  %s  %-16s %s", mark, c.Name, c.Message), " "))
+}
+
 func detail(c nodeapi.ComponentStatus) string {
 	if c.State == nodeapi.StateWaiting && len(c.WaitsFor) > 0 {
-		return "waits for " + strings.Join(c.WaitsFor, ", ")
+		waits := "waits for " + strings.Join(c.WaitsFor, ", ")
+		if c.LastError == "" {
+			return waits
+		}
+		return strings.Join(strings.Fields(c.LastError), " ") + " (" + waits + ")"
 	}
 	return strings.Join(strings.Fields(c.LastError), " ")
 }

@@ -71,6 +71,9 @@ func (d *dnsNodes) sync(ctx context.Context, nodes []*corev1.Node) error {
 			failed = errors.Join(failed, err)
 		}
 	}
+	failed = errors.Join(failed, changeDNSEndpoints(ctx, d.client, func([]corev1.EndpointAddress) []corev1.EndpointAddress {
+		return addressesOf(nodes, ready)
+	}))
 	if failed == nil {
 		d.last = ready
 	}

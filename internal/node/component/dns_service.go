@@ -36,6 +36,10 @@ func publishDNS(ctx context.Context, client kubernetes.Interface, n *Node) error
 			return fmt.Errorf("publish the endpoint of kube-dns: %w", err)
 		}
 	}
+	err := changeDNSEndpoints(ctx, client, func(addresses []corev1.EndpointAddress) []corev1.EndpointAddress { return withAddress(addresses, n) })
+	if err != nil {
+		return fmt.Errorf("publish the endpoint of kube-dns: %w", err)
+	}
 	return nil
 }
 

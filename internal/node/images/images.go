@@ -54,6 +54,11 @@ func (s *Store) List(ctx context.Context) ([]Image, error) {
 	}
 	list := []Image{}
 	for _, i := range all {
+		// One that cannot be unpacked, or is for another platform, cannot run here, and whoever brings it again may have
+		// it whole.
+		if ok, err := i.IsUnpacked(ctx, ""); err != nil || !ok {
+			continue
+		}
 		image := Image{Name: i.Name(), Digest: i.Target().Digest.String()}
 		if config, err := i.Config(ctx); err == nil { // not of an image for another platform
 			image.Config = config.Digest.String()
@@ -82,7 +87,8 @@ func (s *Store) load(ctx context.Context, archive io.Reader, opts ...containerd.
 	var names []string
 	for _, i := range imported {
 		if err := s.unpack(ctx, i); err != nil {
-			return nil, err
+			// Without its layers it would look as if it were there.
+			return nil, errors.Join(fmt.Errorf("%s: %w", nodeapi.DamagedArchive, err), s.client.ImageService().Delete(ctx, i.Name))
 		}
 		names = append(names, i.Name)
 	}
