@@ -16,9 +16,9 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// changeDNSEndpoints changes the addresses in the Endpoints object of kube-dns, which is what `kubectl get endpoints` shows
-// and the API server's own proxy goes by; all else goes by the EndpointSlices. No controller makes it, because the
-// Service has no selector, and none may make slices of it, because they are there.
+// changeDNSEndpoints changes the addresses in the Endpoints object of kube-dns, which is what `kubectl get endpoints`
+// shows; all else goes by the EndpointSlices. No controller makes it, because the Service has no selector, and none may
+// make slices of it, because they are there. (The API server's own proxy leads to pods only, whatever is here.)
 func changeDNSEndpoints(ctx context.Context, client kubernetes.Interface, change func([]corev1.EndpointAddress) []corev1.EndpointAddress) error {
 	endpoints := client.CoreV1().Endpoints(metav1.NamespaceSystem)
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {

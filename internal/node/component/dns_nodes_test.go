@@ -24,6 +24,7 @@ func dnsServer(name string, ready bool) *corev1.Node {
 		status = corev1.ConditionTrue
 	}
 	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}, {Type: corev1.NodeReady, Status: status}}
+	n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: name}, {Type: corev1.NodeInternalIP, Address: "172.30.0.2"}}
 	return n
 }
 
@@ -65,8 +66,11 @@ func TestDNSNodes(t *testing.T) {
 		if err := d.sync(t.Context(), step.nodes); err != nil {
 			t.Errorf("%s: %v", step.name, err)
 		}
-		if got := len(client.Actions()); got != step.actions {
+		if got := len(ofSlices(client)); got != step.actions {
 			t.Errorf("%s: %d requests, want %d: %v", step.name, got, step.actions, client.Actions())
+		}
+		if got, want := dnsAddresses(t, client), readyNames(step.nodes); !slices.Equal(got, want) {
+			t.Errorf("%s: the Endpoints are %q, want %q", step.name, got, want)
 		}
 		list, err := client.DiscoveryV1().EndpointSlices(metav1.NamespaceSystem).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
@@ -106,11 +110,42 @@ func TestDNSNodesFail(t *testing.T) {
 	}
 	fail = nil
 	client.ClearActions()
-	if err := d.sync(t.Context(), down); err != nil || len(client.Actions()) != 2 {
+	if err := d.sync(t.Context(), down); err != nil || len(ofSlices(client)) != 2 {
 		t.Errorf("the second attempt: %v, %v", client.Actions(), err)
 	}
 	fail = apierrors.NewConflict(schema.GroupResource{Resource: "endpointslices"}, "a", nil)
 	if err := d.sync(t.Context(), []*corev1.Node{dnsServer("a", true)}); err != nil {
 		t.Errorf("another server was faster: %v", err)
 	}
+}
+
+// ofSlices are the requests about EndpointSlices.
+func ofSlices(client *fake.Clientset) []clienttesting.Action {
+	return slices.DeleteFunc(slices.Clone(client.Actions()), func(a clienttesting.Action) bool { return a.GetResource().Resource != "endpointslices" })
+}
+
+// dnsAddresses are the nodes in the Endpoints object.
+func dnsAddresses(t *testing.T, client *fake.Clientset) (names []string) {
+	t.Helper()
+	there, err := client.CoreV1().Endpoints(metav1.NamespaceSystem).Get(t.Context(), dnsServiceName, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range there.Subsets {
+		for _, a := range s.Addresses {
+			names = append(names, *a.NodeName)
+		}
+	}
+	return names
+}
+
+// readyNames are the servers among nodes that are ready, by name.
+func readyNames(nodes []*corev1.Node) (names []string) {
+	for _, n := range nodes {
+		if _, server := n.Labels[controlPlaneLabel]; server && isReady(n) {
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
