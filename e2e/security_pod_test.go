@@ -4,10 +4,12 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // seccompReport is what `testbox seccomp` prints.
@@ -44,6 +46,23 @@ func TestSeccomp(t *testing.T) {
 	}
 	if stopped == 0 {
 		t.Error("this machine has no call that shows a difference")
+	}
+}
+
+func TestUserNamespace(t *testing.T) {
+	c := Shared(t, "A pod with a user namespace of its own (hostUsers: false) is root there, and nobody outside")
+	node, err := c.Client().CoreV1().Nodes().Get(c.Context(), c.Node(), metav1.GetOptions{})
+	c.Must(err, "get the node")
+	if !slices.ContainsFunc(node.Status.RuntimeHandlers, func(h corev1.NodeRuntimeHandler) bool {
+		return h.Features != nil && h.Features.UserNamespaces != nil && *h.Features.UserNamespaces
+	}) {
+		t.Skip("the node says that its kernel has none for pods")
+	}
+	pod := c.NewPod("user-namespace", "cat", "/proc/self/uid_map")
+	pod.Spec.HostUsers = new(false)
+	fields := strings.Fields(c.Output(pod))
+	if len(fields) != 3 || fields[0] != "0" || fields[1] == "0" || fields[2] != "65536" {
+		t.Errorf("users are mapped as %q", fields)
 	}
 }
 

@@ -95,10 +95,12 @@ func components(board *status.Board) []supervise.Component {
 		{
 			Name: kubernetesName,
 			Runner: supervise.Process{
-				Args:   []string{nodeapi.KubernetesBinary},
-				Log:    logFile(kubernetesName + "-process"),
-				Events: board.Listen,
-				Grace:  10 * time.Second,
+				Args: []string{nodeapi.KubernetesBinary},
+				// For machine.ShowSettings.
+				OwnMounts: true,
+				Log:       logFile(kubernetesName + "-process"),
+				Events:    board.Listen,
+				Grace:     10 * time.Second,
 			},
 		},
 	}

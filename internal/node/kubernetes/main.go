@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
+	"github.com/skiff-cluster/skiff/internal/node/machine"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -57,6 +58,9 @@ func run(ctx context.Context) error {
 	}
 	node, err := inspectNode(config)
 	if err != nil {
+		return err
+	}
+	if err := machine.ShowSettings(); err != nil {
 		return err
 	}
 	if err := writeKubeconfigs(node); err != nil {

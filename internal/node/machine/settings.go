@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -41,7 +43,7 @@ func networkSettings(pods []netip.Prefix) []setting {
 
 // hostSettings are the whole host's. The kubelet insists on these values and would write them; a program that is
 // to be tried on a laptop must not make its kernel reboot on a warning. So the kubelet is shown the values that
-// it wants to see, and the host keeps its own.
+// it wants to see (see [ShowSettings]), and the host keeps its own.
 var hostSettings = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -57,6 +59,16 @@ func sysctls(pods []netip.Prefix) error {
 		if err != nil && !(s.optional && errors.Is(err, os.ErrNotExist)) {
 			return fmt.Errorf("set %s to %s: %w", strings.ReplaceAll(s.key, "/", "."), s.value, err)
 		}
+	}
+	return nil
+}
+
+// ShowSettings covers those of the host's settings that the kubelet wants otherwise. It is for the process that hosts the
+// kubelet, in a mount namespace of its own: for a pod with a user namespace the kernel makes a new /proc only where
+// nothing of it is covered, so what starts pods must not see this.
+func ShowSettings() error {
+	if err := unix.Mount("", "/proc", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("keep the mounts below /proc to this process: %w", err)
 	}
 	for key, value := range hostSettings {
 		path := filepath.Join(sysctlDir, key)

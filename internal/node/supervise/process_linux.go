@@ -39,6 +39,9 @@ type Process struct {
 	Events func(io.Reader)
 	// ExtraFiles become the program's file descriptors from 3 on, from 4 on if there is Events.
 	ExtraFiles []*os.File
+	// OwnMounts gives the program a mount namespace of its own, in which it may cover files without others seeing it.
+	// Mounts that are shared go on to appear on both sides.
+	OwnMounts bool
 	// Grace is the time between SIGTERM and SIGKILL, 10 s if zero.
 	Grace time.Duration
 }
@@ -71,6 +74,9 @@ func (p Process) runReporting(ctx context.Context, log *LogRing, started func(pi
 	cmd := exec.Command(p.Args[0], p.Args[1:]...)
 	cmd.Env, cmd.Dir = p.Env, p.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if p.OwnMounts {
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNS // Unshareflags would cut all propagation
+	}
 
 	output, err := newDrain(func(r io.Reader) { p.copyLines(log, r) })
 	if err != nil {
