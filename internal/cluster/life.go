@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +101,87 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 		return nil, err
 	}
 	return s.Get(ctx, c.Name)
+}
+
+// NodeNames returns the whole names of nodes of a cluster, each once, in the order given. A name may leave out the
+// cluster's part: agent-1. It refuses a name that no node has.
+func (s *Service) NodeNames(ctx context.Context, cluster string, nodes []string) ([]string, error) {
+	c, err := s.Get(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.nodes(nodes)
+	var names []string
+	for _, n := range list {
+		names = append(names, n.Name)
+	}
+	return names, err
+}
+
+// nodes returns the nodes with some names, each once.
+func (c *Cluster) nodes(names []string) ([]Node, error) {
+	var list []Node
+	for _, name := range names {
+		n, err := c.node(name)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(list, func(other Node) bool { return other.Name == n.Name }) {
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
+// StopNode stops one node. Its pods move after a while; it comes back with StartNodes.
+func (s *Service) StopNode(ctx context.Context, cluster, node string) error {
+	c, err := s.whole(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	step := Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Skip: n.State == nodeExited || n.State == nodeCreated}
+	return s.carryOut(ctx, "the stopping of node "+n.Name, []Step{step}, func(ctx context.Context, _ Step) error { return s.stopNode(ctx, n) })
+}
+
+// StartNodes starts some nodes, all at once, and returns when they are ready.
+func (s *Service) StartNodes(ctx context.Context, cluster string, nodes []string, wait time.Duration) error {
+	c, err := s.whole(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	starting, err := c.nodes(nodes)
+	if err != nil {
+		return err
+	}
+	if err := c.refuseMinority(starting); err != nil {
+		return err
+	}
+	_, err = s.start(ctx, c, starting, wait)
+	return err
+}
+
+// refuseMinority refuses to start nodes that could not get ready, because too few servers would run with them.
+func (c *Cluster) refuseMinority(starting []Node) error {
+	servers, running := 0, 0
+	for _, n := range c.Nodes {
+		if n.Role != nodeapi.RoleServer {
+			continue
+		}
+		servers++
+		if n.State == nodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name }) {
+			running++
+		}
+	}
+	if need := majority(servers); running < need {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("of the %d %s of cluster %s, %d would run: without a majority of %d no node gets ready",
+			servers, plural(servers, "server"), c.Name, running, need),
+			Hint: fmt.Sprintf("Start enough servers at once: 'skiff --cluster %s node start server-1 server-2 ...', or the whole cluster: 'skiff start %s'.", c.Name, c.Name)}
+	}
+	return nil
 }
 
 // Pause freezes a running cluster: what runs in it goes on where it was when it is resumed.

@@ -172,8 +172,8 @@ func TestStartOneNode(t *testing.T) {
 	must(t, w.StopNode(t.Context(), "demo", "agent-1"))
 	must(t, w.StopNode(t.Context(), "demo", "skiff-demo-agent-2"))
 	must(t, w.StopNode(t.Context(), "demo", "agent-2"))
-	must(t, w.StartNode(t.Context(), "demo", "agent-2", time.Minute))
-	must(t, w.StartNode(t.Context(), "demo", "agent-2", time.Minute))
+	must(t, w.StartNodes(t.Context(), "demo", []string{"agent-2"}, time.Minute))
+	must(t, w.StartNodes(t.Context(), "demo", []string{"agent-2"}, time.Minute))
 	c, err := w.Get(t.Context(), "demo")
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestStartOneNode(t *testing.T) {
 		t.Errorf("%d stops", n)
 	}
 	for what, err := range map[string]error{
-		"start": w.StartNode(t.Context(), "demo", "agent-9", 0), "stop": w.StopNode(t.Context(), "demo", "agent-9"),
+		"start": w.StartNodes(t.Context(), "demo", []string{"agent-9"}, 0), "stop": w.StopNode(t.Context(), "demo", "agent-9"),
 	} {
 		if wantFault(t, err, fault.NotFound, "agent-9"); err == nil {
 			t.Error(what)
@@ -200,7 +200,7 @@ func (w *world) all(ctx context.Context) map[string]func() error {
 		"stop":       func() error { return w.Stop(ctx, "demo") },
 		"pause":      func() error { return w.Pause(ctx, "demo") },
 		"resume":     func() error { return w.Resume(ctx, "demo") },
-		"node start": func() error { return w.StartNode(ctx, "demo", "agent-1", time.Minute) },
+		"node start": func() error { return w.StartNodes(ctx, "demo", []string{"agent-1"}, time.Minute) },
 		"node stop":  func() error { return w.StopNode(ctx, "demo", "agent-1") },
 		"remove":     func() error { return w.RemoveNode(ctx, "demo", "agent-1", cluster.RemoveOptions{}) },
 	}
@@ -347,4 +347,32 @@ func TestPauseTells(t *testing.T) {
 	if got := w.events.states(event.KindComponent); !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
+}
+
+// Nodes that cannot get ready are not started, and nobody waits for them.
+func TestNodesStartWithAMajorityOnly(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 1)
+	must(t, w.Stop(t.Context(), "demo"))
+	started := w.engine.Count("StartContainer")
+	for _, nodes := range [][]string{{"server-1"}, {"agent-1"}, {"server-3", "agent-1"}, {"server-2", "server-2"}} {
+		err := w.StartNodes(t.Context(), "demo", nodes, time.Minute)
+		wantFault(t, err, fault.NotReady, "without a majority of 2", "skiff start demo")
+	}
+	if got := w.engine.Count("StartContainer"); got != started {
+		t.Errorf("%d containers were started", got-started)
+	}
+	must(t, w.StartNodes(t.Context(), "demo", []string{"server-1", "server-3"}, time.Minute))
+	must(t, w.StartNodes(t.Context(), "demo", []string{"agent-1"}, time.Minute))
+}
+
+func TestNodeNames(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	names, err := w.NodeNames(t.Context(), "demo", []string{"agent-1", "skiff-demo-server-1", "skiff-demo-agent-1"})
+	if want := []string{"skiff-demo-agent-1", "skiff-demo-server-1"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("got %q, %v, want %q", names, err, want)
+	}
+	_, err = w.NodeNames(t.Context(), "demo", []string{"agent-1", "agent-9"})
+	wantFault(t, err, fault.NotFound, "agent-9", "skiff-demo-agent-1")
 }

@@ -101,38 +101,54 @@ func completeNodes(deps *kit.Deps) cobra.CompletionFunc {
 }
 
 func runRemove(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "removed", func(ctx context.Context, s *cluster.Service, node string) error {
+	return change(ctx, o, "removed", eachNode(func(ctx context.Context, s *cluster.Service, node string) error {
 		return s.RemoveNode(ctx, o.Flags.Cluster, node, cluster.RemoveOptions{Force: o.Force})
-	})
+	}))
 }
 
 func runStart(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "started", func(ctx context.Context, s *cluster.Service, node string) error {
-		return s.StartNode(ctx, o.Flags.Cluster, node, o.Wait)
+	return change(ctx, o, "started", func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+		if err := s.StartNodes(ctx, o.Flags.Cluster, nodes, o.Wait); err != nil {
+			return []string{}, err
+		}
+		return nodes, nil
 	})
 }
 
 func runStop(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "stopped", func(ctx context.Context, s *cluster.Service, node string) error {
+	return change(ctx, o, "stopped", eachNode(func(ctx context.Context, s *cluster.Service, node string) error {
 		return s.StopNode(ctx, o.Flags.Cluster, node)
-	})
+	}))
 }
 
-// change does something with one node after the other, and says what was done.
-func change(ctx context.Context, o *ChangeOptions, done string, do func(context.Context, *cluster.Service, string) error) error {
+// changeNodes does something with nodes, and returns the names of those with which it succeeded.
+type changeNodes func(ctx context.Context, s *cluster.Service, nodes []string) (done []string, err error)
+
+// eachNode does something with one node after the other, until an error.
+func eachNode(do func(context.Context, *cluster.Service, string) error) changeNodes {
+	return func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+		for i, node := range nodes {
+			if err := do(ctx, s, node); err != nil {
+				return nodes[:i], err
+			}
+		}
+		return nodes, nil
+	}
+}
+
+// change does something with nodes, and says what was done. Nothing is done if one of them does not exist.
+func change(ctx context.Context, o *ChangeOptions, done string, do changeNodes) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
 	service, err := o.Service(ctx, renderer)
 	if err != nil {
 		return err
 	}
-	changed := []string{}
-	for _, node := range o.Nodes {
-		if err = do(ctx, service, node); err != nil {
-			break
-		}
-		changed = append(changed, node)
+	nodes, err := service.NodeNames(ctx, o.Flags.Cluster, o.Nodes)
+	if err != nil {
+		return err
 	}
+	changed, err := do(ctx, service, nodes)
 	renderer.Close()
 	if o.JSON() {
 		if printErr := o.PrintJSON(map[string][]string{done: changed}); err == nil {

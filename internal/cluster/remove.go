@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// RemoveOptions say how a node is removed.
+type RemoveOptions struct {
+	// Force does not wait for pods to move, and goes on if the cluster does not answer.
+	Force bool
+}
+
+// RemoveNode removes a node: its pods move, a server leaves the datastore, then all of it goes.
+func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts RemoveOptions) error {
+	c, err := s.Get(ctx, cluster) // also one that is incomplete: the node may be what makes it so
+	if err != nil {
+		return err
+	}
+	n, err := c.node(node)
+	if err != nil {
+		return err
+	}
+	helper, err := c.removable(n)
+	if err != nil {
+		return err
+	}
+	if !opts.Force && c.named(c.server()).State != nodeRunning {
+		if _, err := s.whole(ctx, cluster); err != nil {
+			return err
+		}
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
+	}
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return err
+	}
+	cordoned := false
+	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
+	if opts.Force {
+		steps[0].Skip, steps[0].Detail = true, "not asked for"
+	}
+	before := []string{steps[0].ID}
+	if n.Role == nodeapi.RoleServer {
+		steps = append(steps, Step{ID: "member/" + n.Name, Kind: event.KindMember, Subject: n.Name, Detail: "leave the datastore", After: before})
+		before = []string{"member/" + n.Name}
+	}
+	steps = append(steps,
+		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop", After: before},
+		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove", After: []string{"stop/" + n.Name}},
+	)
+	err = s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
+		switch step.Kind {
+		case event.KindDrain:
+			cordoned = true
+			err := s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
+				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
+			})
+			if err != nil {
+				return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move", n.Name), Cause: err,
+					Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', or remove the node without waiting for them: 'skiff --cluster %s node remove %s --force'.", cluster, cluster, n.Name)}
+			}
+			return nil
+		case event.KindMember:
+			_, err := s.members(ctx, helper, "remove", n.Name)
+			return err
+		case event.KindStop:
+			cordoned = false // from here on there is no way back
+			if n.State == nodeExited || n.State == nodeCreated {
+				return nil
+			}
+			return s.stopNode(ctx, n)
+		}
+		return s.removeNode(ctx, creds, n, opts)
+	})
+	if cordoned {
+		s.uncordon(ctx, creds, n.Name)
+	}
+	return err
+}
+
+// uncordon lets pods come again to a node that stays after all. That it cannot be done is no news: the cluster's API is
+// what did not work before.
+func (s *Service) uncordon(ctx context.Context, creds *Credentials, node string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	if s.Kube.Uncordon(ctx, creds, node) == nil {
+		s.emit(event.Event{ID: "drain/" + node, Kind: event.KindDrain, Subject: node, State: event.Undone})
+	}
+}
+
+// removeNode removes what is left of a node that has been stopped.
+func (s *Service) removeNode(ctx context.Context, creds *Credentials, n Node, opts RemoveOptions) error {
+	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil && !opts.Force {
+		return fmt.Errorf("remove the object of node %s: %w", n.Name, err)
+	}
+	if err := ignoreMissing(s.Engine.RemoveContainer(ctx, n.Name)); err != nil {
+		return err
+	}
+	return ignoreMissing(s.Engine.RemoveVolume(ctx, n.Name))
+}
+
+// removable refuses to remove what the cluster cannot live without, and returns a server that can change the
+// datastore's list of members, if n is a server.
+func (c *Cluster) removable(n Node) (helper string, err error) {
+	refuse := func(hint, format string, args ...any) (string, error) {
+		return "", &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
+	}
+	if n.Role == nodeapi.RoleEdge {
+		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s'.", c.Name), "%s is the cluster's endpoint: without it the kubeconfig leads nowhere", n.Name)
+	}
+	if n.Role == nodeapi.RoleAgent {
+		return "", nil
+	}
+	servers, running := 0, 0 // running ones besides n
+	for _, other := range c.Nodes {
+		if other.Role != nodeapi.RoleServer {
+			continue
+		}
+		servers++
+		if other.Name != n.Name && other.State == nodeRunning {
+			running++
+			helper = other.Name
+		}
+	}
+	switch {
+	case servers == 1:
+		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
+			"%s is the last server of cluster %s", n.Name, c.Name)
+	case running < majority(servers-1), running+choose(n.State == nodeRunning, 1, 0) < majority(servers):
+		// The first could not write any more afterwards, the second cannot even write that n is gone.
+		return refuse(c.wake(), "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
+	}
+	return helper, nil
+}
+
+// majority of so many members of a datastore.
+func majority(members int) int { return members/2 + 1 }

@@ -1,0 +1,241 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
+	"github.com/skiff-cluster/skiff/internal/fault"
+)
+
+func TestRemoveAgent(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 2)
+	began := len(w.engine.Calls())
+	w.events.events = nil
+	w.mustRemove(t, "agent-1")
+	if got := w.nodes(t); !slices.Equal(got, []string{"server-1", "agent-2"}) {
+		t.Errorf("nodes %q", got)
+	}
+	if got, want := w.kube.said(), []string{"drain skiff-demo-agent-1", "delete skiff-demo-agent-1"}; !slices.Equal(got, want) {
+		t.Errorf("the API was told %q, want %q", got, want)
+	}
+	calls := w.calls(began, "StopContainer", "RemoveContainer", "RemoveVolume", "Exec")
+	if want := []string{"StopContainer skiff-demo-agent-1", "RemoveContainer skiff-demo-agent-1", "RemoveVolume skiff-demo-agent-1"}; !slices.Equal(calls, want) {
+		t.Errorf("calls %q, want %q", calls, want)
+	}
+	inOrder(t, w.events.states(), "drain/skiff-demo-agent-1 started", "drain/skiff-demo-agent-1 done", "stop/skiff-demo-agent-1 done", "delete/node/skiff-demo-agent-1 done")
+}
+
+func TestRemoveServer(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	var asked []string
+	w.engine.OnExec(func(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+		asked = append(asked, p.Name+" "+strings.Join(spec.Cmd[1:], " "))
+		return fakenode.Exec(ctx, p, spec)
+	})
+	w.mustRemove(t, "server-1")
+	if want := []string{"skiff-demo-server-3 member remove " + demoNode}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	if got := w.members(t, "skiff-demo-server-2"); !slices.Equal(got, []string{"skiff-demo-server-2", "skiff-demo-server-3"}) {
+		t.Errorf("members %q", got)
+	}
+	w.answers(t)
+	// The first server is another one now.
+	w.mustRemove(t, "server-3")
+	if got := w.nodes(t); !slices.Equal(got, []string{"server-2", "edge-1"}) {
+		t.Errorf("nodes %q", got)
+	}
+	w.answers(t)
+	// The endpoint stays where it is when there are several again.
+	ids := w.containerID(t, "skiff-demo-server-2") + w.containerID(t, demoEdge)
+	w.mustAdd(t, servers(2))
+	if w.containerID(t, "skiff-demo-server-2")+w.containerID(t, demoEdge) != ids {
+		t.Error("something was made anew")
+	}
+	w.answers(t)
+}
+
+// TestRemoveStopped removes a server that broke, of which the others have been told.
+func TestRemoveStopped(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	w.engine.Kill("skiff-demo-server-2", 1)
+	began := len(w.engine.Calls())
+	w.mustRemove(t, "server-2")
+	if calls := w.calls(began, "StopContainer"); len(calls) > 0 {
+		t.Errorf("what does not run was stopped: %q", calls)
+	}
+	if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-3"}) {
+		t.Errorf("members %q", got)
+	}
+}
+
+func TestRemoveRefuses(t *testing.T) {
+	stop := func(nodes ...string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			for _, n := range nodes {
+				must(t, w.StopNode(t.Context(), "demo", n))
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name            string
+		servers, agents int
+		world           func(*testing.T, *world)
+		node            string
+		code            fault.Code
+		words           []string
+	}{
+		{name: "the last server", servers: 1, agents: 1, node: "server-1", code: fault.Invalid, words: []string{"last server", "skiff delete demo", "node add --role server"}},
+		{name: "the edge", servers: 3, node: "edge-1", code: fault.Invalid, words: []string{"endpoint", "skiff delete demo"}},
+		{name: "one of two that run", servers: 3, world: stop("server-1"), node: "server-2", code: fault.Invalid, words: []string{"no majority", "skiff start demo"}},
+		{name: "the one of three that does not run, when another does not", servers: 3, world: stop("server-1", "server-2"), node: "server-2", code: fault.Invalid,
+			words: []string{"no majority", "1 would run"}},
+		{name: "one of three of five that run", servers: 5, world: stop("server-1", "server-2"), node: "server-3", code: fault.Invalid, words: []string{"2 would run"}},
+		{name: "nobody of that name", servers: 1, node: "agent-7", code: fault.NotFound, words: []string{"agent-7", demoNode}},
+		{name: "of a stopped cluster", servers: 1, agents: 1, world: func(t *testing.T, w *world) { must(t, w.Stop(t.Context(), "demo")) }, node: "agent-1",
+			code: fault.NotReady, words: []string{"is stopped", "skiff start demo"}},
+		{name: "of a paused cluster", servers: 1, agents: 1, world: func(t *testing.T, w *world) { must(t, w.Pause(t.Context(), "demo")) }, node: "agent-1",
+			code: fault.NotReady, words: []string{"is paused", "skiff resume demo"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", tc.servers, tc.agents)
+			if tc.world != nil {
+				tc.world(t, w)
+			}
+			before := w.changes()
+			err := w.RemoveNode(t.Context(), "demo", tc.node, cluster.RemoveOptions{})
+			wantFault(t, err, tc.code, tc.words...)
+			if w.changes() != before || len(w.kube.said()) > 0 {
+				t.Errorf("something was changed: %q", w.kube.said())
+			}
+		})
+	}
+	wantFault(t, newWorld(t).RemoveNode(t.Context(), "other", "agent-1", cluster.RemoveOptions{}), fault.NotFound)
+}
+
+// TestRemoveOfEnough allows what leaves a majority.
+func TestRemoveOfEnough(t *testing.T) {
+	for _, tc := range []struct {
+		servers, stopped int
+		node             string // the first ones are stopped
+	}{{3, 0, "server-3"}, {3, 1, "server-1"}, {5, 1, "server-5"}, {5, 2, "server-1"}} {
+		t.Run(fmt.Sprint(tc), func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", tc.servers, 0)
+			for i := range tc.stopped {
+				must(t, w.StopNode(t.Context(), "demo", fmt.Sprintf("server-%d", i+1)))
+			}
+			w.mustRemove(t, tc.node)
+			w.answers(t)
+		})
+	}
+}
+
+// TestRemoveStays leaves a node that is not removed after all as it was: it takes pods again.
+func TestRemoveStays(t *testing.T) {
+	why := errors.New("the disruption budget of default/db does not allow it")
+	for name, tc := range map[string]struct {
+		world func(*world, func())
+		code  fault.Code
+		words []string
+	}{
+		"its pods stay": {func(w *world, _ func()) {
+			w.kube.on = func(_ context.Context, call string) error {
+				return map[string]error{"drain skiff-demo-server-3": why}[call]
+			}
+		}, fault.NotReady, []string{"did not move", "disruption budget", "node remove skiff-demo-server-3 --force"}},
+		"cancelled": {func(w *world, cancel func()) {
+			w.kube.on = func(ctx context.Context, call string) error {
+				if strings.HasPrefix(call, "drain") {
+					cancel()
+					return ctx.Err()
+				}
+				return ctx.Err() // an uncordoning under a dead context is none
+			}
+		}, fault.Canceled, []string{"the removal of node skiff-demo-server-3 was cancelled"}},
+		"the datastore refuses": {func(w *world, _ func()) {
+			w.engine.OnExec(func(_ context.Context, _ *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+				fmt.Fprintln(spec.Stderr, "the datastore refuses: unhealthy cluster")
+				return 1, nil
+			})
+		}, fault.NodeFailed, []string{"unhealthy cluster"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", 3, 0)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tc.world(w, cancel)
+			err := w.RemoveNode(ctx, "demo", "server-3", cluster.RemoveOptions{})
+			wantFault(t, err, tc.code, tc.words...)
+			if got := w.nodes(t); len(got) != 4 {
+				t.Errorf("nodes %q", got)
+			}
+			if said := w.kube.said(); said[len(said)-1] != "uncordon skiff-demo-server-3" || !slices.Contains(w.undone(), "drain/skiff-demo-server-3 undone") {
+				t.Errorf("the API was told %q, the user %q", said, w.undone())
+			}
+		})
+	}
+}
+
+// TestRemoveByForce goes on although nobody answers.
+func TestRemoveByForce(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 2)
+	w.kube.on = func(context.Context, string) error { return errors.New("connection refused") }
+	if err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}); err == nil || !strings.Contains(describe(err), "connection refused") {
+		t.Errorf("error %v", err)
+	}
+	must(t, w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{Force: true}))
+	if said := w.kube.said(); !slices.Equal(said, []string{"drain skiff-demo-agent-1", "uncordon skiff-demo-agent-1", "delete skiff-demo-agent-1"}) {
+		t.Errorf("the API was told %q", said)
+	}
+	// And from a cluster that does not run.
+	must(t, w.Stop(t.Context(), "demo"))
+	must(t, w.RemoveNode(t.Context(), "demo", "agent-2", cluster.RemoveOptions{Force: true}))
+	if got := w.nodes(t); !slices.Equal(got, []string{"server-1"}) {
+		t.Errorf("nodes %q", got)
+	}
+}
+
+// TestRemoveFailsAnywhere lets each call fail: a second attempt removes what is left, and a node can be added again.
+func TestRemoveFailsAnywhere(t *testing.T) {
+	injected := errors.New("the cable was cut")
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	began := len(w.engine.Calls())
+	w.mustRemove(t, "server-3")
+	for _, c := range w.engine.Calls()[began:] {
+		t.Run(strings.ReplaceAll(c, "/", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", 3, 0)
+			w.engine.FailOn(c, injected)
+			if err := w.RemoveNode(t.Context(), "demo", "server-3", cluster.RemoveOptions{}); !errors.Is(err, injected) {
+				t.Errorf("error %v", err)
+			}
+			if slices.Contains(w.nodes(t), "server-3") {
+				w.mustRemove(t, "server-3")
+			}
+			for _, o := range w.engine.Objects() {
+				if strings.HasSuffix(o, "server-3") && c != "RemoveVolume skiff-demo-server-3" {
+					t.Errorf("%s is left", o)
+				}
+			}
+			if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-2"}) {
+				t.Errorf("members %q", got)
+			}
+			w.mustAdd(t, servers(1))
+		})
+	}
+}
