@@ -110,3 +110,20 @@ func TestAwaitSocket(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRegistryThatIsGone writes two registries and then one of them: of the other nothing stays on the volume.
+func TestRegistryThatIsGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "registries")
+	stays := nodeapi.Registry{Host: "stays.example.test", Mirrors: []string{"http://127.0.0.1:5001"}, CA: "PEM\n"}
+	for _, registries := range [][]nodeapi.Registry{{stays, {Host: "*", Mirrors: []string{"http://127.0.0.1:5002"}}}, {stays}} {
+		if err := writeRegistries(dir, registries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "stays.example.test" {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "stays.example.test", authorityFile)); err != nil {
+		t.Error(err)
+	}
+}

@@ -50,7 +50,7 @@ func Containerd(log io.Writer) supervise.Component {
 
 // Configure writes the configuration; call it before the component starts.
 func Configure(registries []nodeapi.Registry, patches []string) error {
-	for _, dir := range []string{filepath.Dir(nodeapi.ContainerdSocket), RegistryDir, nodeapi.CNIConfigDir} {
+	for _, dir := range []string{filepath.Dir(nodeapi.ContainerdSocket), nodeapi.CNIConfigDir} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return err
 		}
@@ -61,14 +61,8 @@ func Configure(registries []nodeapi.Registry, patches []string) error {
 			return err
 		}
 	}
-	for name, content := range registryFiles(registries) {
-		path := filepath.Join(RegistryDir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return err
-		}
+	if err := writeRegistries(RegistryDir, registries); err != nil {
+		return err
 	}
 	config, err := Config(machine.CgroupV2(), patches)
 	if err != nil {

@@ -3,6 +3,8 @@ package runtime
 import (
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -19,6 +21,27 @@ const (
 
 	authorityFile = "ca.crt"
 )
+
+// writeRegistries fills dir with what is said of registries. It is on the node's volume, so what was said of others
+// before is removed first.
+func writeRegistries(dir string, registries []nodeapi.Registry) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return err
+	}
+	for name, content := range registryFiles(registries) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // registryFiles are the files below [RegistryDir], by their path there.
 func registryFiles(registries []nodeapi.Registry) map[string]string {
