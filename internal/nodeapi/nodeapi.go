@@ -208,7 +208,7 @@ const (
 	HostDNSPort = 53
 )
 
-// DamagedArchive is what `skiff-node load` says of an archive whose images cannot be unpacked.
+// DamagedArchive is what `skiff-node load` says of an archive in which an image is not what it should be.
 const DamagedArchive = "the archive is damaged"
 
 // ServersAlias is the name under which Docker's embedded DNS knows all servers of a cluster that run, on the cluster's

@@ -31,7 +31,8 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 		Short: "Load images from Docker, or from an archive, into a cluster",
 		Long: `Load images of the host's Docker into the nodes of a cluster, so that pods find them without a registry.
 Nothing is written to disk on the way, and an image that a node has already is skipped. An archive may be compressed
-with gzip or zstd; all images in it are loaded, and named when it is done.
+with gzip or zstd; all images in it that can run on the node are loaded, and named when it is done. If one of them
+cannot be loaded, none is, and the node keeps what it had.
 
 A pod whose image has the tag 'latest' still asks a registry, unless it says imagePullPolicy: IfNotPresent.`,
 		Example: `  skiff load my-app:dev

@@ -3,14 +3,10 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"slices"
 
 	containerd "github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -68,41 +64,6 @@ func (s *Store) List(ctx context.Context) ([]Image, error) {
 	return list, nil
 }
 
-// Load imports an archive as `docker save` or an OCI tool writes it, unpacks the images in it that can run here,
-// and returns their names.
-func (s *Store) Load(ctx context.Context, archive io.Reader) ([]string, error) {
-	return s.load(ctx, archive)
-}
-
-func (s *Store) load(ctx context.Context, archive io.Reader, opts ...containerd.ImportOpt) ([]string, error) {
-	// A blob that is missing belongs to a platform that the engine did not have either.
-	opts = append(opts, containerd.WithSkipMissing())
-	imported, err := s.client.Import(ctx, archive, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("import the archive: %w", err)
-	}
-	if len(imported) == 0 {
-		return nil, errors.New("the archive names no image: save it by name, not by ID")
-	}
-	var names []string
-	for _, i := range imported {
-		if err := s.unpack(ctx, i); err != nil {
-			// Without its layers it would look as if it were there.
-			return nil, errors.Join(fmt.Errorf("%s: %w", nodeapi.DamagedArchive, err), s.client.ImageService().Delete(ctx, i.Name))
-		}
-		names = append(names, i.Name)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-func (s *Store) unpack(ctx context.Context, i images.Image) error {
-	if err := containerd.NewImage(s.client, i).Unpack(ctx, ""); err != nil {
-		return fmt.Errorf("unpack %s: %w", i.Name, err)
-	}
-	return nil
-}
-
 // Ensure loads an image from an archive file unless it is there. The kubelet will not collect it.
 func (s *Store) Ensure(ctx context.Context, name, path string) error {
 	if i, err := s.client.GetImage(ctx, name); err == nil {
@@ -115,6 +76,6 @@ func (s *Store) Ensure(ctx context.Context, name, path string) error {
 		return err
 	}
 	defer f.Close()
-	_, err = s.load(ctx, f, containerd.WithImageLabels(pinned))
+	_, err = s.load(ctx, f, pinned)
 	return err
 }
