@@ -131,7 +131,7 @@ func TestWhichFile(t *testing.T) {
 				}
 			}
 			f := at(paths...)
-			if changed, err := f.Merge(entry); err != nil || !changed {
+			if changed, err := f.Merge(t.Context(), entry); err != nil || !changed {
 				t.Fatalf("%v, %v", changed, err)
 			}
 			for _, name := range []string{"a", "b", "c"} {
@@ -151,10 +151,10 @@ func TestWhichFile(t *testing.T) {
 			if strings.Contains(tc.files["c"], "kept") && context.Namespace != "kept" {
 				t.Errorf("the namespace is %q", context.Namespace)
 			}
-			if changed, err := f.Merge(entry); err != nil || changed {
+			if changed, err := f.Merge(t.Context(), entry); err != nil || changed {
 				t.Errorf("again: %v, %v", changed, err)
 			}
-			if changed, err := f.Remove(entry.Name); err != nil || !changed {
+			if changed, err := f.Remove(t.Context(), entry.Name); err != nil || !changed {
 				t.Errorf("%v, %v", changed, err)
 			}
 			config = kubectlSees(t, f)
@@ -164,7 +164,7 @@ func TestWhichFile(t *testing.T) {
 			if slices.Contains(tc.changed, "a") && tc.files["a"] == other && config.Contexts["other"] == nil {
 				t.Error("another context is gone")
 			}
-			if changed, err := f.Remove(entry.Name); err != nil || changed {
+			if changed, err := f.Remove(t.Context(), entry.Name); err != nil || changed {
 				t.Errorf("again: %v, %v", changed, err)
 			}
 		})
@@ -176,10 +176,10 @@ func TestRemoveKeepsWhatIsUsed(t *testing.T) {
 	dir := t.TempDir()
 	f := at(filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 	write(t, f.paths[1], "contexts:\n- name: team\n  context: {cluster: skiff-demo, user: me}\ncurrent-context: team\n")
-	if _, err := at(f.paths[0]).Merge(entry); err != nil {
+	if _, err := at(f.paths[0]).Merge(t.Context(), entry); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Remove(entry.Name); err != nil {
+	if _, err := f.Remove(t.Context(), entry.Name); err != nil {
 		t.Fatal(err)
 	}
 	config := kubectlSees(t, f)
@@ -190,16 +190,16 @@ func TestRemoveKeepsWhatIsUsed(t *testing.T) {
 
 func TestNewFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ".kube", "config")
-	if _, err := at(path).Remove(entry.Name); err != nil {
+	if _, err := at(path).Remove(t.Context(), entry.Name); err != nil {
 		t.Fatal(err)
 	}
-	if err := at(path).Check(); err != nil {
+	if err := at(path).Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err == nil {
 		t.Fatal("a check, or a removal of nothing, made a directory")
 	}
-	if _, err := at(path).Merge(entry); err != nil {
+	if _, err := at(path).Merge(t.Context(), entry); err != nil {
 		t.Fatal(err)
 	}
 	checkModeAndNeighbours(t, path)
@@ -240,10 +240,10 @@ func TestSymlink(t *testing.T) {
 		if err := os.Symlink(filepath.Join("..", "dotfiles", "kube"), link); err != nil {
 			t.Skip(err)
 		}
-		if err := at(link).Check(); err != nil {
+		if err := at(link).Check(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := at(link).Merge(entry); err != nil {
+		if _, err := at(link).Merge(t.Context(), entry); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
@@ -267,10 +267,10 @@ func TestOneFileByTwoNames(t *testing.T) {
 		t.Skip(err)
 	}
 	f := at(filepath.Join(dir, "link", "config"), filepath.Join(dir, "real", "config"))
-	if _, err := f.Merge(entry); err != nil {
+	if _, err := f.Merge(t.Context(), entry); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Remove(entry.Name); err != nil {
+	if _, err := f.Remove(t.Context(), entry.Name); err != nil {
 		t.Fatal(err)
 	}
 	if config := kubectlSees(t, f); config.Contexts[entry.Name] != nil {
@@ -333,8 +333,8 @@ func TestRefused(t *testing.T) {
 			path := filepath.Join(dir, "config")
 			f := tc.setup(t, path)
 			before := tree(t, dir)
-			_, mergeErr := f.Merge(entry)
-			for what, err := range map[string]error{"check": f.Check(), "merge": mergeErr} {
+			_, mergeErr := f.Merge(t.Context(), entry)
+			for what, err := range map[string]error{"check": f.Check(t.Context()), "merge": mergeErr} {
 				var got *fault.Error
 				if !errors.As(err, &got) {
 					t.Fatalf("%s: %v", what, err)
@@ -359,10 +359,10 @@ func TestDevice(t *testing.T) {
 	}
 	dir := t.TempDir()
 	fifoLike := at(os.DevNull)
-	if _, err := fifoLike.Merge(entry); fault.CodeOf(err) != fault.KubeconfigReadOnly {
+	if _, err := fifoLike.Merge(t.Context(), entry); fault.CodeOf(err) != fault.KubeconfigReadOnly {
 		t.Errorf("%v", err)
 	}
-	if changed, err := fifoLike.Remove(entry.Name); err != nil || changed {
+	if changed, err := fifoLike.Remove(t.Context(), entry.Name); err != nil || changed {
 		t.Errorf("%v, %v", changed, err)
 	}
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
@@ -372,7 +372,7 @@ func TestDevice(t *testing.T) {
 	if err := os.Symlink(os.DevNull, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := at(link).Check(); fault.CodeOf(err) != fault.KubeconfigReadOnly {
+	if err := at(link).Check(t.Context()); fault.CodeOf(err) != fault.KubeconfigReadOnly {
 		t.Errorf("%v", err)
 	}
 }

@@ -8,6 +8,7 @@
 package kubeconfig
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -39,8 +40,8 @@ func Render(e Entry) ([]byte, error) { return clientcmd.Write(*e.config()) }
 
 // Check says if Merge would succeed, as far as that can be known without doing it: every file can be read and
 // understood, and the one that would be written can be. It changes nothing.
-func (f Files) Check() (err error) {
-	unlock, err := f.lock()
+func (f Files) Check(ctx context.Context) (err error) {
+	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (f Files) Check() (err error) {
 
 // Merge writes an entry and selects its context. An entry of that name is replaced where it is; of its context,
 // the namespace and whatever else the user has set there stay. It says if anything had to be written.
-func (f Files) Merge(e Entry) (changed bool, err error) {
+func (f Files) Merge(ctx context.Context, e Entry) (changed bool, err error) {
 	rendered, err := Render(e)
 	if err != nil {
 		return false, err
@@ -63,7 +64,7 @@ func (f Files) Merge(e Entry) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return f.edit(e.Name, true, func(docs []*document) {
+	return f.edit(ctx, e.Name, true, func(docs []*document) {
 		standard := docs[f.standard(docs)]
 		for _, s := range sections {
 			d := standard
@@ -78,8 +79,8 @@ func (f Files) Merge(e Entry) (changed bool, err error) {
 
 // Remove removes a context from all files, and the cluster and the user of the same name unless another context
 // uses them. If the context is selected, none is selected afterwards. It says if there was anything to remove.
-func (f Files) Remove(name string) (changed bool, err error) {
-	return f.edit(name, false, func(docs []*document) {
+func (f Files) Remove(ctx context.Context, name string) (changed bool, err error) {
+	return f.edit(ctx, name, false, func(docs []*document) {
 		clusterUsed, userUsed := false, false
 		for _, d := range docs {
 			for key, c := range d.config.Contexts {
@@ -104,13 +105,13 @@ func (f Files) Remove(name string) (changed bool, err error) {
 
 // edit lets change edit the entry of that name under lock, and writes the files that differ then. All of them are
 // rendered and checked before the first is written.
-func (f Files) edit(name string, create bool, change func([]*document)) (changed bool, err error) {
+func (f Files) edit(ctx context.Context, name string, create bool, change func([]*document)) (changed bool, err error) {
 	if create {
 		if err := f.makeDir(); err != nil {
 			return false, err
 		}
 	}
-	unlock, err := f.lock()
+	unlock, err := f.lock(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,7 @@
 package kubeconfig
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,7 @@ import (
 // and most other tools, lock a kubeconfig by creating FILE.lock, which must not exist; so does this. Files are
 // locked in the order of their names, as there, so that two writers never wait for each other. A file in a
 // directory that this user may not write is skipped: who wants to write that file will fail, and says why.
-func (f Files) lock() (unlock func() error, err error) {
+func (f Files) lock(ctx context.Context) (unlock func() error, err error) {
 	names, err := f.lockNames()
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func (f Files) lock() (unlock func() error, err error) {
 	}
 	deadline := time.Now().Add(f.patience)
 	for _, name := range names {
-		ok, err := acquire(name, deadline)
+		ok, err := acquire(ctx, name, deadline)
 		if err != nil {
 			return nil, errors.Join(err, unlock())
 		}
@@ -71,9 +72,9 @@ func (f Files) lockNames() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// acquire creates a lock file, waiting for another one to disappear. It is not ok if this user may create none.
-// Nothing tells of the end of such a lock, so it is looked at again and again.
-func acquire(name string, deadline time.Time) (ok bool, err error) {
+// acquire creates a lock file, waiting for another one to disappear, until ctx ends. It is not ok if this user may
+// create none. Nothing tells of the end of such a lock, so it is looked at again and again.
+func acquire(ctx context.Context, name string, deadline time.Time) (ok bool, err error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		switch {
@@ -90,7 +91,11 @@ func acquire(name string, deadline time.Time) (ok bool, err error) {
 		case time.Now().After(deadline):
 			return false, locked(name)
 		}
-		time.Sleep(pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
 	}
 }
 
@@ -104,8 +109,10 @@ func notLocked(name string, err error) error {
 // locked says who holds a lock, as far as the lock file tells.
 func locked(name string) error {
 	by := "another program"
-	if text, err := os.ReadFile(name); err == nil && len(text) > 0 && len(text) < 100 {
-		by = string(text[:len(text)-1])
+	if text, err := os.ReadFile(name); err == nil && len(text) < 100 {
+		if who := strings.TrimSpace(string(text)); who != "" {
+			by = who
+		}
 	}
 	since := ""
 	if info, err := os.Stat(name); err == nil {

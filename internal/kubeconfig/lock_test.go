@@ -2,6 +2,8 @@ package kubeconfig
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -32,12 +34,12 @@ func TestMain(m *testing.M) {
 	for i := range 10 {
 		e := entry
 		e.Name = fmt.Sprintf("skiff-%s-%d", id, i)
-		if _, err := f.Merge(e); err != nil {
+		if _, err := f.Merge(context.Background(), e); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		if i < 9 {
-			if _, err := f.Remove(e.Name); err != nil {
+			if _, err := f.Remove(context.Background(), e.Name); err != nil {
 				fmt.Println(err)
 				os.Exit(1)
 			}
@@ -68,7 +70,7 @@ func TestWritersTogether(t *testing.T) {
 		e := entry
 		e.Name = fmt.Sprint("skiff-g", i)
 		go func() {
-			_, err := Files{paths: []string{path}, patience: time.Minute}.Merge(e)
+			_, err := Files{paths: []string{path}, patience: time.Minute}.Merge(t.Context(), e)
 			results <- err
 		}()
 	}
@@ -132,7 +134,7 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 	}
 
 	f := Files{paths: []string{path}, patience: time.Minute}
-	unlock, err := f.lock()
+	unlock, err := f.lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 		t.Error("client-go does not see the lock")
 	}
 	merged := make(chan error, 1)
-	go func() { _, err := f.Merge(entry); merged <- err }()
+	go func() { _, err := f.Merge(t.Context(), entry); merged <- err }()
 	select {
 	case err := <-merged:
 		t.Fatalf("did not wait: %v", err)
@@ -163,7 +165,7 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 // TestLockTellsWhoHoldsIt reads the lock as its next waiter does.
 func TestLockTellsWhoHoldsIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config")
-	unlock, err := at(path).lock()
+	unlock, err := at(path).lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,12 +181,29 @@ func TestLockTellsWhoHoldsIt(t *testing.T) {
 	}
 }
 
+// TestWaitingEnds waits for a lock that nobody gives back: for as long as it may take, or until Ctrl-C.
+func TestWaitingEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	write(t, path+".lock", "another program, as it is")
+	var f *fault.Error
+	if err := (Files{paths: []string{path}}).Check(t.Context()); !errors.As(err, &f) || f.Code != fault.KubeconfigLocked ||
+		!strings.Contains(f.Summary, "locked by another program, as it is (since") {
+		t.Errorf("%v", err)
+	}
+	pressed := errors.New("Ctrl-C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(pressed)
+	if err := (Files{paths: []string{path}, patience: time.Hour}).Check(ctx); !errors.Is(err, pressed) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestLockThatCannotBeMade is told: a writer that goes on without a lock may lose what others write.
 func TestLockThatCannotBeMade(t *testing.T) {
 	// As long as a file's name may be, so that no lock beside it can have one.
 	path := filepath.Join(t.TempDir(), strings.Repeat("x", 255))
 	write(t, path, written)
-	unlock, err := at(path).lock()
+	unlock, err := at(path).lock(t.Context())
 	if unlock != nil || fault.CodeOf(err) != fault.KubeconfigReadOnly {
 		t.Fatalf("%v", err)
 	}
@@ -203,7 +222,7 @@ func TestNoLockWhereNothingCanBeWritten(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := at(path).lock()
+	unlock, err := at(path).lock(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

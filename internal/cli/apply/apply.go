@@ -124,7 +124,7 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if applied.Credentials != nil {
-		if err := o.Kubeconfig.Merge(applied.Credentials, renderer); err != nil {
+		if err := o.Kubeconfig.Merge(ctx, applied.Credentials, renderer); err != nil {
 			return kit.WithoutContext(plan.Cluster, err)
 		}
 		if err := o.ApplyManifests(ctx, applied.Credentials, manifests, renderer); err != nil {
@@ -194,7 +194,7 @@ func ask(ctx context.Context, in io.Reader, out io.Writer, question string) (boo
 // prepare looks at what would stand in the way of nodes that come.
 func prepare(ctx context.Context, o *Options, service *cluster.Service, plan *cluster.ApplyPlan) error {
 	if plan.Create != nil {
-		if err := o.Kubeconfig.Check(); err != nil {
+		if err := o.Kubeconfig.Check(ctx); err != nil {
 			return err // before anything is made that would have to be undone
 		}
 	}

@@ -100,7 +100,7 @@ func run(ctx context.Context, o *Options) error {
 	if o.DryRun {
 		return plan(ctx, o, spec, manifests)
 	}
-	if err := o.Kubeconfig.Check(); err != nil {
+	if err := o.Kubeconfig.Check(ctx); err != nil {
 		return err // before anything is made that would have to be undone
 	}
 	renderer := o.Renderer()
@@ -120,7 +120,7 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	if err := o.Kubeconfig.Merge(&created.Credentials, renderer); err != nil {
+	if err := o.Kubeconfig.Merge(ctx, &created.Credentials, renderer); err != nil {
 		return kit.WithoutContext(created.Cluster.Name, err)
 	}
 	if err := o.ApplyManifests(ctx, &created.Credentials, manifests, renderer); err != nil {

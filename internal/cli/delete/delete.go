@@ -114,7 +114,7 @@ func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name s
 	if clusterErr != nil && fault.CodeOf(clusterErr) != fault.NotFound {
 		return clusterErr, nil
 	}
-	return clusterErr, o.Kubeconfig.Remove(name, sink)
+	return clusterErr, o.Kubeconfig.Remove(ctx, name, sink)
 }
 
 // contextLeft says that only the last step failed, and how to make up for it; the exit code is that of the

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (k *Kubeconfig) ContextOf(cluster string) string {
 func contextOf(cluster string) string { return "skiff-" + cluster }
 
 // Check says if Merge would succeed, and changes nothing.
-func (k *Kubeconfig) Check() error {
+func (k *Kubeconfig) Check(ctx context.Context) error {
 	if k.Skip {
 		return nil
 	}
@@ -49,11 +50,11 @@ func (k *Kubeconfig) Check() error {
 	if err != nil {
 		return err
 	}
-	return files.Check()
+	return files.Check(ctx)
 }
 
 // Merge writes a cluster's context and selects it.
-func (k *Kubeconfig) Merge(creds *cluster.Credentials, sink event.Sink) error {
+func (k *Kubeconfig) Merge(ctx context.Context, creds *cluster.Credentials, sink event.Sink) error {
 	if k.Skip {
 		return nil
 	}
@@ -62,7 +63,7 @@ func (k *Kubeconfig) Merge(creds *cluster.Credentials, sink event.Sink) error {
 	files, err := kubeconfig.Locate(k.path, k.Getenv)
 	changed := false
 	if err == nil {
-		changed, err = files.Merge(entry(creds))
+		changed, err = files.Merge(ctx, entry(creds))
 	}
 	return k.end(name, event.Done, changed, err, sink)
 }
@@ -79,7 +80,7 @@ func WithoutContext(name string, err error) error {
 }
 
 // Remove removes a cluster's context, and what only that uses.
-func (k *Kubeconfig) Remove(cluster string, sink event.Sink) error {
+func (k *Kubeconfig) Remove(ctx context.Context, cluster string, sink event.Sink) error {
 	if k.Skip {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (k *Kubeconfig) Remove(cluster string, sink event.Sink) error {
 	files, err := kubeconfig.Locate(k.path, k.Getenv)
 	changed := false
 	if err == nil {
-		changed, err = files.Remove(name)
+		changed, err = files.Remove(ctx, name)
 	}
 	return k.end(name, event.Undone, changed, err, sink)
 }

@@ -87,7 +87,7 @@ func printIt(ctx context.Context, o *Options) error {
 }
 
 func merge(ctx context.Context, o *Options) error {
-	if err := o.Kubeconfig.Check(); err != nil {
+	if err := o.Kubeconfig.Check(ctx); err != nil {
 		return err
 	}
 	service, err := o.Service(ctx, event.Discard)
@@ -100,11 +100,11 @@ func merge(ctx context.Context, o *Options) error {
 	}
 	renderer := o.Renderer()
 	defer renderer.Close()
-	return o.Kubeconfig.Merge(creds, renderer)
+	return o.Kubeconfig.Merge(ctx, creds, renderer)
 }
 
-func remove(_ context.Context, o *Options) error {
+func remove(ctx context.Context, o *Options) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
-	return o.Kubeconfig.Remove(o.Name, renderer)
+	return o.Kubeconfig.Remove(ctx, o.Name, renderer)
 }
