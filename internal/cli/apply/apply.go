@@ -14,7 +14,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/config"
-	"github.com/skiff-cluster/skiff/internal/doctor"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/ui"
 )
@@ -85,7 +84,11 @@ are applied when the cluster is created, and later with 'skiff kubectl apply'.`,
 }
 
 func run(ctx context.Context, o *Options) error {
-	spec, manifests, err := readFile(o)
+	file, err := o.ReadClusterFile(o.File)
+	if err != nil {
+		return err
+	}
+	spec, err := makeSpec(o, file.Config)
 	if err != nil {
 		return err
 	}
@@ -99,15 +102,18 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	if plan.Create == nil {
+		file.Manifests = nil // they are for new clusters
+	}
 	switch {
 	case o.DryRun && o.JSON():
-		return o.PrintJSON(plan)
+		return o.PrintJSON(planned{plan, file})
 	case o.DryRun:
-		_, err := fmt.Fprintln(o.Out, plan)
+		_, err := fmt.Fprintln(o.Out, plan.String()+file.ThenApply())
 		return err
 	}
 	if !plan.Empty() {
-		o.Say("%s\n", plan)
+		o.Say("%s\n", plan.String()+file.ThenApply())
 	}
 	if err := plan.Refusal(); err != nil {
 		return err
@@ -124,34 +130,21 @@ func run(ctx context.Context, o *Options) error {
 		return err
 	}
 	if applied.Credentials != nil {
-		if err := o.Kubeconfig.Merge(ctx, applied.Credentials, renderer); err != nil {
-			return kit.WithoutContext(plan.Cluster, err)
-		}
-		if err := o.ApplyManifests(ctx, applied.Credentials, manifests, renderer); err != nil {
+		if err := o.Complete(ctx, &o.Kubeconfig, applied.Credentials, file.Manifests, renderer); err != nil {
 			return err
 		}
 	}
 	renderer.Close()
-	return tell(o, plan, applied, time.Since(began))
+	return tell(o, plan, applied, file, time.Since(began))
 }
 
-// readFile reads the cluster file, and finds its manifests.
-func readFile(o *Options) (spec cluster.Spec, manifests []string, err error) {
-	file, unmapped, err := config.Load(o.File, o.In)
-	if err != nil {
-		return spec, nil, err
-	}
-	for _, u := range unmapped {
-		o.Say("%s: not used: %s", o.File, u)
-	}
-	if spec, err = file.Spec(); err != nil {
-		return spec, nil, err
-	}
+// makeSpec makes the specification of the cluster file, whose name the command line may change.
+func makeSpec(o *Options, file *config.Cluster) (cluster.Spec, error) {
+	spec, err := file.Spec()
 	if spec.Name == "" || o.Named {
 		spec.Name = o.Flags.Cluster
 	}
-	manifests, err = file.ManifestFiles()
-	return spec, manifests, err
+	return spec, err
 }
 
 // confirmed says if the plan is to be carried out.
@@ -202,25 +195,31 @@ func prepare(ctx context.Context, o *Options, service *cluster.Service, plan *cl
 	if servers+agents == 0 {
 		return nil
 	}
-	warnings, err := doctor.Preflight(ctx, service.Engine, servers, agents)
-	if err != nil {
-		return err
-	}
-	for _, w := range warnings {
-		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
-	}
-	return nil
+	return o.Preflight(ctx, service.Engine, servers, agents)
+}
+
+// planned is what --dry-run --output json prints.
+type planned struct {
+	*cluster.ApplyPlan
+	*kit.ClusterFile
 }
 
 // result is what --output json prints.
 type result struct {
 	Plan    *cluster.ApplyPlan `json:"plan"`
 	Cluster cluster.Cluster    `json:"cluster"`
+	// Context is the one that was written, because the cluster is new.
+	Context string `json:"context,omitempty"`
+	*kit.ClusterFile
 }
 
-func tell(o *Options, plan *cluster.ApplyPlan, applied *cluster.Applied, took time.Duration) error {
+func tell(o *Options, plan *cluster.ApplyPlan, applied *cluster.Applied, file *kit.ClusterFile, took time.Duration) error {
 	if o.JSON() {
-		return o.PrintJSON(result{plan, applied.Cluster})
+		r := result{Plan: plan, Cluster: applied.Cluster, ClusterFile: file}
+		if plan.Create != nil {
+			r.Context = o.Kubeconfig.ContextOf(plan.Cluster)
+		}
+		return o.PrintJSON(r)
 	}
 	switch {
 	case plan.Empty():

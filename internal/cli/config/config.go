@@ -3,7 +3,6 @@ package config
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -53,38 +52,19 @@ no counterpart is listed on the error stream. FILE "-" is the standard input.`,
 }
 
 func runView(_ context.Context, o *ViewOptions) error {
-	cluster, unmapped, err := config.Load(o.File, o.In)
+	file, err := o.ReadClusterFile(o.File)
 	if err != nil {
 		return err
 	}
-	if err := report(o, unmapped); err != nil {
-		return err
-	}
 	if o.JSON() {
-		return o.PrintJSON(cluster)
+		return o.PrintJSON(file.Config) // a cluster file again
 	}
-	out, err := cluster.YAML()
+	out, err := file.Config.YAML()
 	if err != nil {
 		return err
 	}
 	_, err = o.Out.Write(out)
 	return err
-}
-
-// report tells what of a file of kind is left out.
-func report(o *ViewOptions, unmapped []config.Unmapped) error {
-	if len(unmapped) == 0 {
-		return nil
-	}
-	if o.JSON() {
-		// One line, as all that goes to the error stream with --output json.
-		return json.NewEncoder(o.Err).Encode(map[string][]config.Unmapped{"unmapped": unmapped})
-	}
-	o.Say("%s: not everything in this file of kind has a counterpart:", o.File)
-	for _, u := range unmapped {
-		o.Say("  %s", u)
-	}
-	return nil
 }
 
 // PrintSchemaOptions are those of `skiff config print-schema`.

@@ -4,14 +4,12 @@ package create
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
-	"github.com/skiff-cluster/skiff/internal/doctor"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
 )
@@ -89,16 +87,12 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	spec, err := makeSpec(o, file)
-	if err != nil {
-		return err
-	}
-	manifests, err := file.ManifestFiles()
+	spec, err := makeSpec(o, file.Config)
 	if err != nil {
 		return err
 	}
 	if o.DryRun {
-		return plan(ctx, o, spec, manifests)
+		return plan(ctx, o, spec, file)
 	}
 	if err := o.Kubeconfig.Check(ctx); err != nil {
 		return err // before anything is made that would have to be undone
@@ -109,29 +103,22 @@ func run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	warnings, err := doctor.Preflight(ctx, service.Engine, spec.Count(nodeapi.RoleServer), spec.Count(nodeapi.RoleAgent))
-	if err != nil {
+	if err := o.Preflight(ctx, service.Engine, spec.Count(nodeapi.RoleServer), spec.Count(nodeapi.RoleAgent)); err != nil {
 		return err
-	}
-	for _, w := range warnings {
-		o.Warn(w.Check+": "+w.Message, w.Fix) // before the first event, which may start an animation
 	}
 	created, err := service.Create(ctx, spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
 	if err != nil {
 		return err
 	}
-	if err := o.Kubeconfig.Merge(ctx, &created.Credentials, renderer); err != nil {
-		return kit.WithoutContext(created.Cluster.Name, err)
-	}
-	if err := o.ApplyManifests(ctx, &created.Credentials, manifests, renderer); err != nil {
+	if err := o.Complete(ctx, &o.Kubeconfig, &created.Credentials, file.Manifests, renderer); err != nil {
 		return err
 	}
 	renderer.Close()
-	return tell(o, created)
+	return tell(o, created, file)
 }
 
 // plan prints what create would do.
-func plan(ctx context.Context, o *Options, spec cluster.Spec, manifests []string) error {
+func plan(ctx context.Context, o *Options, spec cluster.Spec, file *kit.ClusterFile) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
 	service, err := o.Service(ctx, renderer)
@@ -143,20 +130,16 @@ func plan(ctx context.Context, o *Options, spec cluster.Spec, manifests []string
 		return err
 	}
 	if o.JSON() {
-		return o.PrintJSON(planned{plan, manifests})
+		return o.PrintJSON(planned{plan, file})
 	}
-	text := plan.String()
-	if len(manifests) > 0 {
-		text += "\n\nThen apply:\n  " + strings.Join(manifests, "\n  ")
-	}
-	_, err = fmt.Fprintln(o.Out, text)
+	_, err = fmt.Fprintln(o.Out, plan.String()+file.ThenApply())
 	return err
 }
 
 // tell says what there is now and what to do with it.
-func tell(o *Options, c *cluster.Created) error {
+func tell(o *Options, c *cluster.Created, file *kit.ClusterFile) error {
 	if o.JSON() {
-		return o.PrintJSON(result{Cluster: c.Cluster, Context: o.Kubeconfig.ContextOf(c.Cluster.Name), Seconds: c.Took.Seconds()})
+		return o.PrintJSON(result{c.Cluster, o.Kubeconfig.ContextOf(c.Cluster.Name), c.Took.Seconds(), file})
 	}
 	skiff := "skiff"
 	if c.Cluster.Name != kit.DefaultCluster {
@@ -176,7 +159,7 @@ func tell(o *Options, c *cluster.Created) error {
 // planned is what --dry-run --output json prints.
 type planned struct {
 	*cluster.Plan
-	Manifests []string `json:"manifests,omitempty"`
+	*kit.ClusterFile
 }
 
 // result is what --output json prints.
@@ -184,4 +167,5 @@ type result struct {
 	cluster.Cluster
 	Context string  `json:"context,omitempty"`
 	Seconds float64 `json:"seconds"`
+	*kit.ClusterFile
 }

@@ -4,30 +4,19 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/config"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// readFile reads the cluster file, or what holds without one, and tells what of a configuration of kind has no
-// counterpart here.
-func readFile(o *Options) (*config.Cluster, error) {
+// readFile reads the cluster file, or what holds without one.
+func readFile(o *Options) (*kit.ClusterFile, error) {
 	if o.File == "" {
-		return config.Default(), nil
+		return &kit.ClusterFile{Config: config.Default()}, nil
 	}
-	file, unmapped, err := config.Load(o.File, o.In)
-	if err != nil {
-		return nil, err
-	}
-	name := o.File
-	if name == config.Stdin {
-		name = "stdin"
-	}
-	for _, u := range unmapped {
-		o.Say("%s: not used: %s", name, u)
-	}
-	return file, nil
+	return o.ReadClusterFile(o.File)
 }
 
 // makeSpec makes the specification of the cluster file and the flags, which have the last word.

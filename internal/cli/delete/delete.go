@@ -4,7 +4,6 @@ package delete
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -81,7 +80,7 @@ func run(ctx context.Context, o *Options) error {
 		case clusterErr == nil:
 			deleted = append(deleted, name)
 			if contextErr != nil {
-				contextErr = contextLeft(o, name, contextErr)
+				contextErr = o.Kubeconfig.ContextLeft(name, contextErr)
 			}
 		case o.IgnoreNotFound && fault.CodeOf(clusterErr) == fault.NotFound:
 			clusterErr = nil
@@ -115,18 +114,6 @@ func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name s
 		return clusterErr, nil
 	}
 	return clusterErr, o.Kubeconfig.Remove(ctx, name, sink)
-}
-
-// contextLeft says that only the last step failed, and how to make up for it; the exit code is that of the
-// kubeconfig's fault.
-func contextLeft(o *Options, name string, err error) error {
-	hint := fmt.Sprintf("Run '%s'.", o.Kubeconfig.RemoveCommand(name))
-	var f *fault.Error
-	if errors.As(err, &f) && f.Hint != "" {
-		hint = fmt.Sprintf("%s\nThen run '%s'.", f.Hint, o.Kubeconfig.RemoveCommand(name))
-	}
-	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
-		Summary: fmt.Sprintf("cluster %s is deleted, but its context %s is still in the kubeconfig", name, o.Kubeconfig.ContextOf(name))}
 }
 
 // joined joins errors, and leaves one that is alone as it is.

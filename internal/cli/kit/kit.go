@@ -94,14 +94,15 @@ func (d *Deps) Say(format string, args ...any) {
 	}
 }
 
-// Warn tells of what may go wrong, and what to do about it: two lines, or one of JSON if a program reads along.
+// Warn tells of what may go wrong, and what to do about it: two lines, or one of JSON if a program reads along. It is no
+// progress, so that --quiet lets it through.
 func (d *Deps) Warn(message, hint string) {
 	if d.JSON() {
 		// A reader that went away is no reason to stop.
 		_ = json.NewEncoder(d.Err).Encode(map[string]map[string]string{"warning": {"message": message, "hint": hint}})
 		return
 	}
-	d.Say("Warning: %s\n  %s", message, hint)
+	fmt.Fprintf(d.Err, "Warning: %s\n  %s\n", message, hint)
 }
 
 // PrintJSON writes v to the data stream.

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,22 @@ func TestFlagError(t *testing.T) {
 		var f *fault.Error
 		if err := FlagError(cmd, errors.New(in)); !errors.As(err, &f) || f.Code != fault.Usage || f.Hint != want {
 			t.Errorf("%s: %+v", in, f)
+		}
+	}
+}
+
+// TestWarn lets warnings through to whoever wants to see no progress, and to programs.
+func TestWarn(t *testing.T) {
+	for want, flags := range map[string]Flags{
+		"Warning: low\n  Raise it.\n":                             {Output: OutputText, Quiet: true},
+		`{"warning":{"hint":"Raise it.","message":"low"}}` + "\n": {Output: OutputJSON},
+	} {
+		var out strings.Builder
+		deps := &Deps{Streams: Streams{Err: &out}, Flags: flags}
+		deps.Warn("low", "Raise it.")
+		deps.Say("this is talk")
+		if out.String() != want {
+			t.Errorf("%q", out.String())
 		}
 	}
 }

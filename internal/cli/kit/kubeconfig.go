@@ -68,15 +68,35 @@ func (k *Kubeconfig) Merge(ctx context.Context, creds *cluster.Credentials, sink
 	return k.end(name, event.Done, changed, err, sink)
 }
 
-// WithoutContext says of a new cluster that only the last step failed; the exit code is that of the kubeconfig's fault.
-func WithoutContext(name string, err error) error {
-	hint := fmt.Sprintf("Run 'skiff kubeconfig merge %s'.", name)
+// withoutContext says of a new cluster that its context is missing; the exit code is that of the kubeconfig's fault.
+func (k *Kubeconfig) withoutContext(name string, err error) error {
+	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: k.catchUp("merge", name, err),
+		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
+}
+
+// ContextLeft says of a deleted cluster that its context is still there; the exit code is that of the kubeconfig's fault.
+func (k *Kubeconfig) ContextLeft(name string, err error) error {
+	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: k.catchUp("remove", name, err),
+		Summary: fmt.Sprintf("cluster %s is deleted, but its context %s is still in the kubeconfig", name, contextOf(name))}
+}
+
+// catchUp says how to make up for a step that failed: by the command that does only that to the same file, once the
+// reason is gone.
+func (k *Kubeconfig) catchUp(verb, cluster string, err error) string {
 	var f *fault.Error
 	if errors.As(err, &f) && f.Hint != "" {
-		hint = fmt.Sprintf("%s\nThen run 'skiff kubeconfig merge %s'.", f.Hint, name)
+		return fmt.Sprintf("%s\nThen run '%s'.", f.Hint, k.command(verb, cluster))
 	}
-	return &fault.Error{Code: fault.CodeOf(err), Cause: err, Hint: hint,
-		Summary: fmt.Sprintf("cluster %s is ready, but its context could not be written", name)}
+	return fmt.Sprintf("Run '%s'.", k.command(verb, cluster))
+}
+
+// command is the command that does something with a cluster's context in the same file.
+func (k *Kubeconfig) command(verb, cluster string) string {
+	command := "skiff kubeconfig " + verb + " " + cluster
+	if k.path != "" {
+		command += " --kubeconfig " + k.path
+	}
+	return command
 }
 
 // Remove removes a cluster's context, and what only that uses.
@@ -91,15 +111,6 @@ func (k *Kubeconfig) Remove(ctx context.Context, cluster string, sink event.Sink
 		changed, err = files.Remove(ctx, name)
 	}
 	return k.end(name, event.Undone, changed, err, sink)
-}
-
-// RemoveCommand is the command that removes a cluster's context from the same files.
-func (k *Kubeconfig) RemoveCommand(cluster string) string {
-	command := "skiff kubeconfig remove " + cluster
-	if k.path != "" {
-		command += " --kubeconfig " + k.path
-	}
-	return command
 }
 
 // end tells of the end of a step: what was done, or that there was nothing to do, or why it failed.

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,9 +11,19 @@ import (
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-// ApplyManifests applies a cluster file's manifests in their order to a cluster that was created, up to the first failure.
+// Complete does what is left to do once a cluster is created: its context, and its manifests. Both are tried, whatever
+// becomes of the other.
+func (d *Deps) Complete(ctx context.Context, k *Kubeconfig, creds *cluster.Credentials, manifests []string, sink event.Sink) error {
+	err := k.Merge(ctx, creds, sink)
+	if err != nil {
+		err = k.withoutContext(creds.Cluster, err)
+	}
+	return errors.Join(err, d.applyManifests(ctx, creds, manifests, sink))
+}
+
+// applyManifests applies a cluster file's manifests in their order to a cluster that was created, up to the first failure.
 // The cluster stays as it is then.
-func (d *Deps) ApplyManifests(ctx context.Context, creds *cluster.Credentials, files []string, sink event.Sink) error {
+func (d *Deps) applyManifests(ctx context.Context, creds *cluster.Credentials, files []string, sink event.Sink) error {
 	if len(files) == 0 {
 		return nil
 	}

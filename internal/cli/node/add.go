@@ -12,7 +12,6 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
-	"github.com/skiff-cluster/skiff/internal/doctor"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/ui"
@@ -94,19 +93,6 @@ func quantity(flag, text string, value func(*resource.Quantity) int64) (int64, e
 	return value(&q), nil
 }
 
-// warn tells what of the host may be too little for the nodes, and fails if it certainly is.
-func warn(ctx context.Context, o *AddOptions, service *cluster.Service) error {
-	servers, agents := o.Group.Count, 0
-	if o.Group.Role == nodeapi.RoleAgent {
-		servers, agents = agents, servers
-	}
-	warnings, err := doctor.Preflight(ctx, service.Engine, servers, agents)
-	for _, w := range warnings {
-		o.Warn(w.Check+": "+w.Message, w.Fix)
-	}
-	return err
-}
-
 func runAdd(ctx context.Context, o *AddOptions) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
@@ -125,7 +111,8 @@ func runAdd(ctx context.Context, o *AddOptions) error {
 		_, err = fmt.Fprintln(o.Out, plan.String())
 		return err
 	}
-	if err := warn(ctx, o, service); err != nil {
+	more := cluster.Spec{Groups: []cluster.Group{o.Group}}
+	if err := o.Preflight(ctx, service.Engine, more.Count(nodeapi.RoleServer), more.Count(nodeapi.RoleAgent)); err != nil {
 		return err
 	}
 	began := time.Now()
