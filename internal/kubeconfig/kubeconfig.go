@@ -77,6 +77,12 @@ func (f Files) Merge(ctx context.Context, e Entry) (changed bool, err error) {
 	})
 }
 
+// Has says if one of the files has a context of that name.
+func (f Files) Has(name string) (bool, error) {
+	docs, err := f.read()
+	return slices.ContainsFunc(docs, func(d *document) bool { return d.find(contexts, name) >= 0 }), err
+}
+
 // Remove removes a context from all files, and the cluster and the user of the same name unless another context
 // uses them. If the context is selected, none is selected afterwards. It says if there was anything to remove.
 func (f Files) Remove(ctx context.Context, name string) (changed bool, err error) {

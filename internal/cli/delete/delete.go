@@ -4,13 +4,10 @@ package delete
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
-	"github.com/skiff-cluster/skiff/internal/cluster"
-	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
@@ -31,7 +28,7 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 		Aliases: []string{"rm"},
 		Short:   "Delete a cluster",
 		Long: `Delete a cluster with all that is in it, also one that was left half-made, and remove its context from the
-kubeconfig.`,
+kubeconfig. The context of a cluster that this Docker does not have stays, because another one may have it.`,
 		Example: `  skiff delete
   skiff delete demo --ignore-not-found
   skiff delete --all`,
@@ -75,18 +72,17 @@ func run(ctx context.Context, o *Options) error {
 	deleted := []string{}
 	var errs []error // one cluster that resists must not save the others
 	for _, name := range names {
-		clusterErr, contextErr := deleteOne(ctx, o, service, name, renderer)
+		err := service.Delete(ctx, name)
 		switch {
-		case clusterErr == nil:
+		case err == nil:
 			deleted = append(deleted, name)
-			if contextErr != nil {
-				contextErr = o.Kubeconfig.ContextLeft(name, contextErr)
+			if err := o.Kubeconfig.Remove(ctx, name, renderer); err != nil {
+				errs = append(errs, o.Kubeconfig.ContextLeft(name, err))
 			}
-		case o.IgnoreNotFound && fault.CodeOf(clusterErr) == fault.NotFound:
-			clusterErr = nil
-		}
-		if err := joined(clusterErr, contextErr); err != nil {
+		case fault.CodeOf(err) != fault.NotFound:
 			errs = append(errs, err)
+		case !o.IgnoreNotFound:
+			errs = append(errs, withContext(o, name, err))
 		}
 		if ctx.Err() != nil {
 			break
@@ -104,23 +100,21 @@ func run(ctx context.Context, o *Options) error {
 	if len(deleted) == 0 && len(errs) == 0 {
 		o.Say("There was no cluster to delete.")
 	}
-	return joined(errs...)
-}
-
-// deleteOne deletes a cluster and its context, and says how each went: a context may have outlived its cluster.
-func deleteOne(ctx context.Context, o *Options, service *cluster.Service, name string, sink event.Sink) (clusterErr, contextErr error) {
-	clusterErr = service.Delete(ctx, name)
-	if clusterErr != nil && fault.CodeOf(clusterErr) != fault.NotFound {
-		return clusterErr, nil
-	}
-	return clusterErr, o.Kubeconfig.Remove(ctx, name, sink)
-}
-
-// joined joins errors, and leaves one that is alone as it is.
-func joined(errs ...error) error {
-	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 1 {
 		return errs[0]
 	}
 	return errors.Join(errs...)
+}
+
+// withContext adds to the error of a cluster that this engine does not have how to be rid of its context. That stays:
+// the cluster may be another engine's, which DOCKER_HOST does not name just now.
+func withContext(o *Options, name string, err error) error {
+	hint := o.Kubeconfig.RemoveHint(name)
+	var f *fault.Error
+	if hint == "" || !errors.As(err, &f) {
+		return err
+	}
+	told := *f
+	told.Hint += "\n" + hint
+	return &told
 }

@@ -80,6 +80,18 @@ func (k *Kubeconfig) ContextLeft(name string, err error) error {
 		Summary: fmt.Sprintf("cluster %s is deleted, but its context %s is still in the kubeconfig", name, contextOf(name))}
 }
 
+// RemoveHint says how to remove the context of a cluster that there is not, "" if it has none.
+func (k *Kubeconfig) RemoveHint(cluster string) string {
+	files, err := kubeconfig.Locate(k.path, k.Getenv)
+	if err != nil {
+		return ""
+	}
+	if has, err := files.Has(contextOf(cluster)); err != nil || !has {
+		return "" // a file that cannot be read is no matter of a cluster that does not exist
+	}
+	return fmt.Sprintf("Its context is still in the kubeconfig. If no other Docker has the cluster, run '%s'.", k.command("remove", cluster))
+}
+
 // catchUp says how to make up for a step that failed: by the command that does only that to the same file, once the
 // reason is gone.
 func (k *Kubeconfig) catchUp(verb, cluster string, err error) string {
