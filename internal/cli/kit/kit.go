@@ -78,7 +78,7 @@ func (d *Deps) Renderer() ui.Renderer {
 	probe := ui.Probe{Terminal: IsTerminal(d.Err), JSON: d.JSON(), Quiet: d.Flags.Quiet, Getenv: d.Getenv}
 	switch ui.Choose(probe) {
 	case ui.ModeTUI:
-		return tui.New(d.Err, tui.Options{Colour: probe.Colour(), Width: columns(d.Err)})
+		return tui.New(d.Err, tui.Options{Colour: probe.Colour(), Width: columns(d.Err), Verbose: d.Flags.Verbose})
 	case ui.ModeJSON:
 		return ui.NewJSON(d.Err)
 	case ui.ModeQuiet:

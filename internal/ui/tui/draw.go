@@ -49,6 +49,7 @@ type view struct {
 	width   int
 	spinner string
 	styles  styles
+	verbose bool // keep the parts of steps that went well
 }
 
 // draw returns the steps as lines, each ended by a newline and none wider than the view.
@@ -61,7 +62,7 @@ func draw(steps []*ui.Step, v view) string {
 	return b.String()
 }
 
-// step draws a step and, while it matters, its parts: as long as it runs, and when it failed.
+// step draws a step and, while it matters, its parts: as long as it runs, and when it failed; always if verbose.
 func (v view) step(b *strings.Builder, s *ui.Step) {
 	text := ui.Sentence(s.Event)
 	note := s.Detail
@@ -75,7 +76,7 @@ func (v view) step(b *strings.Builder, s *ui.Step) {
 	if s.State == event.Failed && s.Err != nil {
 		v.reason(b, s.Err)
 	}
-	if len(s.Children) > 0 && (!s.Over() || s.State == event.Failed) {
+	if len(s.Children) > 0 && (!s.Over() || s.State == event.Failed || v.verbose) {
 		if s.Over() { // its parts stopped with it, whatever they were doing
 			v.spinner, v.now = stillSymbol, s.Ended
 		}

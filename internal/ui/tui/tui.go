@@ -26,6 +26,8 @@ type Options struct {
 	Colour bool
 	// Width is the number of columns until the terminal says otherwise; 0 means 80.
 	Width int
+	// Verbose keeps the parts of steps that went well.
+	Verbose bool
 }
 
 // New returns a renderer that draws on out. Drawing begins with the first event.
@@ -33,12 +35,13 @@ func New(out io.Writer, opts Options) ui.Renderer {
 	if opts.Width <= 0 {
 		opts.Width = 80
 	}
-	return &renderer{out: out, width: opts.Width, styles: newStyles(out, opts.Colour)}
+	return &renderer{out: out, width: opts.Width, styles: newStyles(out, opts.Colour), verbose: opts.Verbose}
 }
 
 type renderer struct {
-	out    io.Writer
-	styles styles
+	out     io.Writer
+	styles  styles
+	verbose bool
 
 	mu      sync.Mutex
 	steps   ui.Steps
@@ -67,7 +70,7 @@ func (r *renderer) Emit(e event.Event) {
 func (r *renderer) start() {
 	m := model{
 		spinner:  spinner.New(spinner.WithSpinner(spinner.MiniDot)),
-		snapshot: r.snapshot, resized: r.resize, ended: r.ended, styles: r.styles, width: r.width,
+		snapshot: r.snapshot, resized: r.resize, ended: r.ended, styles: r.styles, width: r.width, verbose: r.verbose,
 	}
 	r.program = tea.NewProgram(m, tea.WithOutput(r.out), tea.WithInput(nil),
 		tea.WithoutSignalHandler(), tea.WithoutBracketedPaste())
@@ -99,7 +102,7 @@ func (r *renderer) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, _ = io.WriteString(r.out, draw(r.steps.Roots, view{
-		now: time.Now(), width: r.width, spinner: stillSymbol, styles: r.styles,
+		now: time.Now(), width: r.width, spinner: stillSymbol, styles: r.styles, verbose: r.verbose,
 	}))
 }
 
@@ -131,6 +134,7 @@ type model struct {
 	steps    []*ui.Step
 	now      time.Time
 	width    int
+	verbose  bool
 }
 
 func (m model) Init() tea.Cmd { return m.spinner.Tick }
@@ -155,7 +159,7 @@ func (m model) View() string {
 	if m.ended() {
 		return ""
 	}
-	frame := draw(m.steps, view{now: m.now, width: m.width, spinner: m.spinner.View(), styles: m.styles})
+	frame := draw(m.steps, view{now: m.now, width: m.width, spinner: m.spinner.View(), styles: m.styles, verbose: m.verbose})
 	if n := len(frame); n > 0 {
 		return frame[:n-1]
 	}

@@ -46,7 +46,13 @@ func creation() []event.Event {
 }
 
 func done() []event.Event {
-	return append(creation(),
+	events := creation()
+	for _, e := range creation() {
+		if e.Parent == "start" && e.State == event.Started {
+			events = append(events, at(1600*time.Millisecond, event.Event{ID: e.ID, Parent: e.Parent, Kind: e.Kind, State: event.Done}))
+		}
+	}
+	return append(events,
 		at(1700*time.Millisecond, event.Event{ID: "start", Kind: event.KindStart, State: event.Done}),
 		at(1700*time.Millisecond, event.Event{ID: "kubeconfig", Kind: event.KindKubeconfig, State: event.Started, Subject: "skiff-skiff"}),
 		at(1710*time.Millisecond, event.Event{ID: "kubeconfig", Kind: event.KindKubeconfig, State: event.Done}))
@@ -72,7 +78,7 @@ func loading() []event.Event {
 
 func TestDraw(t *testing.T) {
 	for name, events := range map[string][]event.Event{
-		"loading": loading(), "starting": creation(), "done": done(), "failed": failed(),
+		"loading": loading(), "starting": creation(), "done": done(), "verbose": done(), "failed": failed(),
 	} {
 		for _, width := range []int{60, 80, 100} {
 			t.Run(fmt.Sprintf("%s-%d", name, width), func(t *testing.T) {
@@ -81,7 +87,7 @@ func TestDraw(t *testing.T) {
 					steps.Apply(e)
 				}
 				got := draw(steps.Roots, view{
-					now: zero.Add(3 * time.Second), width: width, spinner: "⠋", styles: newStyles(nil, false),
+					now: zero.Add(3 * time.Second), width: width, spinner: "⠋", styles: newStyles(nil, false), verbose: name == "verbose",
 				})
 				for _, l := range strings.Split(got, "\n") {
 					if lipgloss.Width(l) > width {
@@ -129,17 +135,19 @@ func (s *screen) String() string {
 // when nothing ever happened.
 func TestClose(t *testing.T) {
 	for name, tc := range map[string]struct {
-		events []event.Event
-		want   []string
+		events  []event.Event
+		verbose bool
+		want    []string
 	}{
-		"success":   {done(), []string{"✓ Kubernetes is up on skiff-skiff-server-1", "✓ Wrote context skiff-skiff"}},
-		"failure":   {failed(), []string{"✗ Kubernetes did not come up", "bind: address already in use", "↶ Removed network"}},
-		"cancelled": {creation(), []string{"○ Starting Kubernetes", "✓ etcd"}},
-		"nothing":   {nil, nil},
+		"success":   {events: done(), want: []string{"✓ Kubernetes is up on skiff-skiff-server-1", "✓ Wrote context skiff-skiff"}},
+		"verbose":   {events: done(), verbose: true, want: []string{"✓ Kubernetes is up on skiff-skiff-server-1", "✓ containerd  ✓ etcd"}},
+		"failure":   {events: failed(), want: []string{"✗ Kubernetes did not come up", "bind: address already in use", "↶ Removed network"}},
+		"cancelled": {events: creation(), want: []string{"○ Starting Kubernetes", "✓ etcd"}},
+		"nothing":   {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out screen
-			r := New(&out, Options{})
+			r := New(&out, Options{Verbose: tc.verbose})
 			for _, e := range tc.events {
 				r.Emit(e)
 			}
