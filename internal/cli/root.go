@@ -64,17 +64,17 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Clusters:", []*cobra.Command{
-			create.NewCmd(deps, nil), apply.NewCmd(deps, nil), list.NewCmd(deps, nil), status.NewCmd(deps, nil), delete.NewCmd(deps, nil),
-			start.NewCmd(deps, nil), stop.NewCmd(deps, nil), pause.NewCmd(deps, nil), resume.NewCmd(deps, nil), config.NewCmd(deps),
+			create.NewCmd(deps), apply.NewCmd(deps), list.NewCmd(deps), status.NewCmd(deps), delete.NewCmd(deps),
+			start.NewCmd(deps), stop.NewCmd(deps), pause.NewCmd(deps), resume.NewCmd(deps), config.NewCmd(deps),
 		}},
 		{"Working with a cluster:", []*cobra.Command{
-			kubectl.NewCmd(deps, nil), kubeconfig.NewCmd(deps, nil), load.NewCmd(deps, nil), node.NewCmd(deps),
+			kubectl.NewCmd(deps), kubeconfig.NewCmd(deps), load.NewCmd(deps), node.NewCmd(deps),
 		}},
 		{"When something is wrong:", []*cobra.Command{
-			doctor.NewCmd(deps, nil), bundle.NewCmd(deps, nil),
+			doctor.NewCmd(deps), bundle.NewCmd(deps),
 		}},
 		{"About skiff:", []*cobra.Command{
-			version.NewCmd(deps, nil), completion.NewCmd(deps),
+			version.NewCmd(deps), completion.NewCmd(deps),
 		}},
 	}
 	for _, g := range groups {

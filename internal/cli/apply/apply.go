@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
@@ -63,13 +63,10 @@ are applied when the cluster is created, and later with 'skiff kubectl apply'.`,
 			if o.File == "" {
 				return kit.UsageError(cmd, "--file is missing: it names the cluster file")
 			}
-			if err := kit.CheckWait(cmd, o.Wait); err != nil {
-				return err
-			}
 			if kit.IsTerminal(deps.In) && kit.IsTerminal(deps.Err) && !deps.JSON() && o.File != config.Stdin {
 				o.Ask = func(ctx context.Context, question string) (bool, error) { return ask(ctx, deps.In, deps.Err, question) }
 			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()

@@ -23,7 +23,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	cmd := &cobra.Command{
 		Use:   "bundle [NAME]",
@@ -40,7 +40,7 @@ and ConfigMaps hold is: read it through before you show it to others.`,
 			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVarP(&o.File, "file", "f", "", "`file` to write, - for standard output (default: skiff-NAME-TIME.tar.gz)")

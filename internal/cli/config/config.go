@@ -21,7 +21,7 @@ func NewCmd(deps *kit.Deps) *cobra.Command {
 		Args: kit.Args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(NewViewCmd(deps, nil), NewPrintSchemaCmd(deps, nil))
+	cmd.AddCommand(NewViewCmd(deps), NewPrintSchemaCmd(deps))
 	return cmd
 }
 
@@ -32,7 +32,7 @@ type ViewOptions struct {
 }
 
 // NewViewCmd returns `skiff config view`.
-func NewViewCmd(deps *kit.Deps, runF func(context.Context, *ViewOptions) error) *cobra.Command {
+func NewViewCmd(deps *kit.Deps) *cobra.Command {
 	o := &ViewOptions{Deps: deps}
 	return &cobra.Command{
 		Use:   "view FILE",
@@ -46,7 +46,7 @@ no counterpart is listed on the error stream. FILE "-" is the standard input.`,
 		Args: kit.Args(1, 1, "the cluster file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.File = args[0]
-			return kit.Command(o, runView, runF)(cmd, args)
+			return runView(cmd.Context(), o)
 		},
 	}
 }
@@ -71,7 +71,7 @@ func runView(_ context.Context, o *ViewOptions) error {
 type PrintSchemaOptions struct{ *kit.Deps }
 
 // NewPrintSchemaCmd returns `skiff config print-schema`.
-func NewPrintSchemaCmd(deps *kit.Deps, runF func(context.Context, *PrintSchemaOptions) error) *cobra.Command {
+func NewPrintSchemaCmd(deps *kit.Deps) *cobra.Command {
 	o := &PrintSchemaOptions{Deps: deps}
 	return &cobra.Command{
 		Use:   "print-schema",
@@ -81,7 +81,7 @@ file, and begin a cluster file with a line that names it.`,
 		Example: `  skiff config print-schema > cluster.schema.json
   echo '# yaml-language-server: $schema=cluster.schema.json' > cluster.yaml`,
 		Args: kit.Args(0, 0, ""),
-		RunE: kit.Command(o, runPrintSchema, runF),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runPrintSchema(cmd.Context(), o) },
 	}
 }
 

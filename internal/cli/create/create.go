@@ -31,7 +31,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd := &cobra.Command{
 		Use:   "create [NAME]",
@@ -60,10 +60,7 @@ file names are applied; if an object is refused, the cluster stays, and the exit
 			o.Changed = func(flag string) bool {
 				return cmd.Flags().Changed(flag) || flag == "name" && (len(args) > 0 || cmd.Flags().Changed("cluster"))
 			}
-			if err := kit.CheckWait(cmd, o.Wait); err != nil {
-				return err
-			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()

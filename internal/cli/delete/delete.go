@@ -21,7 +21,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd := &cobra.Command{
 		Use:     "delete [NAME]",
@@ -41,7 +41,7 @@ kubeconfig. The context of a cluster that this Docker does not have stays, becau
 			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()

@@ -17,7 +17,7 @@ import (
 type Options struct{ *kit.Deps }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	return &cobra.Command{
 		Use:   "doctor",
@@ -28,7 +28,7 @@ count.`,
 		Example: `  skiff doctor
   skiff doctor --output json`,
 		Args: kit.Args(0, 0, ""),
-		RunE: kit.Command(o, run, runF),
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 }
 

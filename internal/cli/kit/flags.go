@@ -1,7 +1,7 @@
 package kit
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nearest"
 )
@@ -70,19 +69,29 @@ func (d *Deps) ClusterArg(cmd *cobra.Command, args []string) (string, error) {
 	return args[0], nil
 }
 
-// AddWait adds --wait, whose default is two minutes; what is the subject of its sentence. The command checks it with
-// [CheckWait].
-func AddWait(flags *pflag.FlagSet, wait *time.Duration, what string) {
-	flags.DurationVar(wait, "wait", 2*time.Minute, "how long "+what+" may take to become ready")
+// AddWait adds --wait, whose default is two minutes; what is the subject of its sentence.
+func AddWait(flags *pflag.FlagSet, d *time.Duration, what string) {
+	*d = 2 * time.Minute
+	flags.Var((*wait)(d), "wait", "how long "+what+" may take to become ready")
 }
 
-// CheckWait refuses a --wait that nothing can meet.
-func CheckWait(cmd *cobra.Command, wait time.Duration) error {
-	if wait <= 0 {
-		return UsageError(cmd, fmt.Sprintf("--wait %s leaves no time to become ready", wait))
+// wait is a duration within which something can become ready.
+type wait time.Duration
+
+// Set implements pflag.Value.
+func (w *wait) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err == nil && d <= 0 {
+		err = errors.New("leaves no time to become ready")
 	}
-	return nil
+	*w = wait(d)
+	return err
 }
+
+func (w *wait) String() string { return time.Duration(*w).String() }
+
+// Type implements pflag.Value: it is the word in the help.
+func (w *wait) Type() string { return "duration" }
 
 // Args accepts between low and high arguments, high < 0 meaning any number; names says them in words.
 func Args(low, high int, names string) cobra.PositionalArgs {
@@ -123,27 +132,4 @@ func FlagError(cmd *cobra.Command, err error) error {
 		}
 	}
 	return UsageError(cmd, summary)
-}
-
-// CompleteClusters offers the names of the clusters to a shell that completes a NAME. A shell waits for the
-// answer with every key, so a slow engine gets little time.
-func (d *Deps) CompleteClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	service, err := d.Service(ctx, event.Discard)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	clusters, err := service.List(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, c := range clusters {
-		names = append(names, c.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -1,6 +1,6 @@
 // Package kit is what every command is made from: the streams, the flags that all share, and lazy access to the
-// engine and the clusters. A command's package holds an Options struct, NewCmd(deps, runF), which only parses,
-// and run(ctx, opts), which knows nothing of cobra.
+// engine and the clusters. A command's package holds an Options struct, NewCmd(deps), which only parses, and
+// run(ctx, opts), which knows nothing of cobra.
 //
 // Nothing in [Deps] is opened until it is asked for, so that --help, version and completion never touch Docker.
 package kit
@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -132,12 +131,3 @@ func columns(stream any) int {
 type Exit struct{ Code int }
 
 func (e Exit) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
-
-// Command binds a command's run function to the context that cobra carries; runF, if not nil, takes its place
-// in tests.
-func Command[O any](opts O, run, runF func(context.Context, O) error) func(*cobra.Command, []string) error {
-	if runF != nil {
-		run = runF
-	}
-	return func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), opts) }
-}

@@ -17,9 +17,9 @@ type Options struct {
 	Kubeconfig kit.Kubeconfig
 }
 
-// NewCmd returns the command with its sub-commands; runF takes the place of printing.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
-	cmd := newCmd(deps, printIt, runF, &cobra.Command{
+// NewCmd returns the command with its sub-commands.
+func NewCmd(deps *kit.Deps) *cobra.Command {
+	cmd := newCmd(deps, printIt, &cobra.Command{
 		Use:   "kubeconfig [NAME]",
 		Short: "Print a cluster's kubeconfig, merge it into yours, or remove it",
 		Long: `Print the kubeconfig of a cluster, with its administrator's key in it. It is read from the cluster's node,
@@ -28,7 +28,7 @@ which need not run.`,
   skiff kubeconfig merge demo
   skiff kubeconfig remove demo`,
 	})
-	merge := newCmd(deps, merge, nil, &cobra.Command{
+	merge := newCmd(deps, merge, &cobra.Command{
 		Use:   "merge [NAME]",
 		Short: "Write a cluster's context to your kubeconfig and select it",
 		Long: `Write a cluster's context to the first file of KUBECONFIG that exists, or ~/.kube/config, and select it. A context
@@ -36,13 +36,13 @@ that is in another of the files already is renewed there. All else stays as it i
 		Example: `  skiff kubeconfig merge
   skiff kubeconfig merge demo --kubeconfig ci.yaml`,
 	})
-	remove := newCmd(deps, remove, nil, &cobra.Command{
+	remove := newCmd(deps, remove, &cobra.Command{
 		Use:     "remove [NAME]",
 		Short:   "Remove a cluster's context from your kubeconfig",
 		Long:    "Remove a cluster's context, and what only that uses, from your kubeconfig. The cluster stays.",
 		Example: `  skiff kubeconfig remove demo`,
 	})
-	print := newCmd(deps, printIt, runF, &cobra.Command{
+	print := newCmd(deps, printIt, &cobra.Command{
 		Use:     "print [NAME]",
 		Short:   "Print a cluster's kubeconfig, as 'skiff kubeconfig' alone does",
 		Long:    "Print the kubeconfig of a cluster, with its administrator's key in it.",
@@ -53,7 +53,7 @@ that is in another of the files already is renewed there. All else stays as it i
 }
 
 // newCmd completes a command that takes an optional NAME.
-func newCmd(deps *kit.Deps, run, runF func(context.Context, *Options) error, cmd *cobra.Command) *cobra.Command {
+func newCmd(deps *kit.Deps, run func(context.Context, *Options) error, cmd *cobra.Command) *cobra.Command {
 	o := &Options{Deps: deps, Kubeconfig: kit.Kubeconfig{Getenv: deps.Getenv}}
 	cmd.Args = kit.Args(0, 1, "")
 	cmd.ValidArgsFunction = deps.CompleteClusters
@@ -61,7 +61,7 @@ func newCmd(deps *kit.Deps, run, runF func(context.Context, *Options) error, cmd
 		if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 			return err
 		}
-		return kit.Command(o, run, runF)(cmd, args)
+		return run(cmd.Context(), o)
 	}
 	if name := cmd.Name(); name != "kubeconfig" && name != "print" {
 		o.Kubeconfig.AddFlag(cmd.Flags())

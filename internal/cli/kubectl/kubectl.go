@@ -30,7 +30,7 @@ type Options struct {
 }
 
 // NewCmd returns the command. It parses no flag: all that follows is kubectl's.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	return &cobra.Command{
 		Use:   "kubectl [ARGUMENTS]",
@@ -46,7 +46,7 @@ flags of skiff come before it. Plugins of kubectl are not run. 'skiff kubectl he
 				return cmd.Help()
 			}
 			o.Args = args
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 }

@@ -24,7 +24,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	cmd := &cobra.Command{
 		Use:   "load IMAGE...",
@@ -46,7 +46,7 @@ A pod whose image has the tag 'latest' still asks a registry, unless it says ima
 			case o.Archive != "" && len(args) > 0:
 				return kit.UsageError(cmd, "--archive and images exclude each other")
 			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()

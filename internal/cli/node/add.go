@@ -27,7 +27,7 @@ type AddOptions struct {
 }
 
 // NewAddCmd returns `skiff node add`.
-func NewAddCmd(deps *kit.Deps, runF func(context.Context, *AddOptions) error) *cobra.Command {
+func NewAddCmd(deps *kit.Deps) *cobra.Command {
 	o := &AddOptions{Deps: deps}
 	var role, cpus, memory string
 	cmd := &cobra.Command{
@@ -48,9 +48,6 @@ API moves to an edge in front of all of them, and that server starts once more.`
 			if o.Group.Count < 1 {
 				return kit.UsageError(cmd, fmt.Sprintf("--count %d adds nothing", o.Group.Count))
 			}
-			if err := kit.CheckWait(cmd, o.Wait); err != nil {
-				return err
-			}
 			if o.Group.CPUMillis, err = quantity("cpus", cpus, (*resource.Quantity).MilliValue); err != nil {
 				return err
 			}
@@ -62,7 +59,7 @@ API moves to an edge in front of all of them, and that server starts once more.`
 					return kit.UsageError(cmd, fmt.Sprintf("--label %s=%s is no label: %s", name, value, wrong[0]))
 				}
 			}
-			return kit.Command(o, runAdd, runF)(cmd, args)
+			return runAdd(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()

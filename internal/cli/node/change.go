@@ -2,14 +2,12 @@ package node
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/cluster"
-	"github.com/skiff-cluster/skiff/internal/event"
 )
 
 // ChangeOptions are those of `skiff node remove`, `start` and `stop`.
@@ -21,9 +19,9 @@ type ChangeOptions struct {
 }
 
 // NewRemoveCmd returns `skiff node remove`.
-func NewRemoveCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+func NewRemoveCmd(deps *kit.Deps) *cobra.Command {
 	o := &ChangeOptions{Deps: deps}
-	cmd := newChangeCmd(o, "remove", runRemove, runF)
+	cmd := newChangeCmd(o, "remove", runRemove)
 	cmd.Aliases = []string{"rm"}
 	cmd.Short = "Remove nodes from a cluster"
 	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node
@@ -36,28 +34,21 @@ goes, the data of its pods included. The last server cannot be removed, nor one 
 }
 
 // NewStartCmd returns `skiff node start`.
-func NewStartCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+func NewStartCmd(deps *kit.Deps) *cobra.Command {
 	o := &ChangeOptions{Deps: deps}
-	cmd := newChangeCmd(o, "start", runStart, runF)
+	cmd := newChangeCmd(o, "start", runStart)
 	cmd.Short = "Start nodes that were stopped"
 	cmd.Long = `Start nodes that were stopped, and wait until they are ready.`
 	cmd.Example = `  skiff node start agent-1
   skiff --cluster ha node start server-2 server-3`
 	kit.AddWait(cmd.Flags(), &o.Wait, "each node")
-	runE := cmd.RunE
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := kit.CheckWait(cmd, o.Wait); err != nil {
-			return err
-		}
-		return runE(cmd, args)
-	}
 	return cmd
 }
 
 // NewStopCmd returns `skiff node stop`.
-func NewStopCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+func NewStopCmd(deps *kit.Deps) *cobra.Command {
 	o := &ChangeOptions{Deps: deps}
-	cmd := newChangeCmd(o, "stop", runStop, runF)
+	cmd := newChangeCmd(o, "stop", runStop)
 	cmd.Short = "Stop nodes, as if their machines were shut down"
 	cmd.Long = `Stop nodes, as if their machines were shut down. Kubernetes notices after some seconds, and moves their pods.`
 	cmd.Example = `  skiff node stop agent-1
@@ -65,38 +56,15 @@ func NewStopCmd(deps *kit.Deps, runF func(context.Context, *ChangeOptions) error
 	return cmd
 }
 
-func newChangeCmd(o *ChangeOptions, verb string, run, runF func(context.Context, *ChangeOptions) error) *cobra.Command {
+func newChangeCmd(o *ChangeOptions, verb string, run func(context.Context, *ChangeOptions) error) *cobra.Command {
 	return &cobra.Command{
 		Use:               verb + " NODE...",
 		Args:              kit.Args(1, -1, "the node"),
-		ValidArgsFunction: completeNodes(o.Deps),
+		ValidArgsFunction: o.CompleteNodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Nodes = args
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
-	}
-}
-
-// completeNodes offers the names of the cluster's nodes that are not there yet.
-func completeNodes(deps *kit.Deps) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-		defer cancel()
-		service, err := deps.Service(ctx, event.Discard)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		c, err := service.Get(ctx, deps.Flags.Cluster)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var names []cobra.Completion
-		for _, n := range c.Nodes {
-			if !slices.Contains(args, n.Name) {
-				names = append(names, cobra.CompletionWithDesc(n.Name, n.State))
-			}
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

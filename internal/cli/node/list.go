@@ -15,7 +15,7 @@ import (
 type ListOptions struct{ *kit.Deps }
 
 // NewListCmd returns `skiff node list`.
-func NewListCmd(deps *kit.Deps, runF func(context.Context, *ListOptions) error) *cobra.Command {
+func NewListCmd(deps *kit.Deps) *cobra.Command {
 	o := &ListOptions{Deps: deps}
 	return &cobra.Command{
 		Use:     "list",
@@ -24,7 +24,7 @@ func NewListCmd(deps *kit.Deps, runF func(context.Context, *ListOptions) error) 
 		Example: `  skiff node list
   skiff --cluster demo node list --output json`,
 		Args: kit.Args(0, 0, ""),
-		RunE: kit.Command(o, runList, runF),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), o) },
 	}
 }
 

@@ -18,7 +18,7 @@ func NewCmd(deps *kit.Deps) *cobra.Command {
 		Args: kit.Args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(NewListCmd(deps, nil), NewAddCmd(deps, nil), NewRemoveCmd(deps, nil), NewStartCmd(deps, nil), NewStopCmd(deps, nil),
-		NewShellCmd(deps, nil))
+	cmd.AddCommand(NewListCmd(deps), NewAddCmd(deps), NewRemoveCmd(deps), NewStartCmd(deps), NewStopCmd(deps),
+		NewShellCmd(deps))
 	return cmd
 }

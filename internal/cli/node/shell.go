@@ -20,7 +20,7 @@ type ShellOptions struct {
 }
 
 // NewShellCmd returns `skiff node shell`.
-func NewShellCmd(deps *kit.Deps, runF func(context.Context, *ShellOptions) error) *cobra.Command {
+func NewShellCmd(deps *kit.Deps) *cobra.Command {
 	o := &ShellOptions{Deps: deps}
 	return &cobra.Command{
 		Use:   "shell [NODE] [-- COMMAND...]",
@@ -34,7 +34,7 @@ cluster has only one.`,
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveDefault // the command's own
 			}
-			return completeNodes(deps)(cmd, args, toComplete)
+			return deps.CompleteNodes(cmd, args, toComplete)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			before := args
@@ -47,7 +47,7 @@ cluster has only one.`,
 			if len(before) == 1 {
 				o.Node = before[0]
 			}
-			return kit.Command(o, runShell, runF)(cmd, args)
+			return runShell(cmd.Context(), o)
 		},
 	}
 }

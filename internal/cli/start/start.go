@@ -19,7 +19,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	cmd := &cobra.Command{
 		Use:   "start [NAME]",
@@ -34,10 +34,7 @@ addresses and certificates are the same as before, and so is its kubeconfig.`,
 			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
-			if err := kit.CheckWait(cmd, o.Wait); err != nil {
-				return err
-			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 	kit.AddWait(cmd.Flags(), &o.Wait, "the cluster")

@@ -24,7 +24,7 @@ type Options struct {
 }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	return &cobra.Command{
 		Use:   "status [NAME]",
@@ -40,7 +40,7 @@ not ready.`,
 			if o.Name, err = deps.ClusterArg(cmd, args); err != nil {
 				return err
 			}
-			return kit.Command(o, run, runF)(cmd, args)
+			return run(cmd.Context(), o)
 		},
 	}
 }

@@ -18,7 +18,7 @@ import (
 type Options struct{ *kit.Deps }
 
 // NewCmd returns the command.
-func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(deps *kit.Deps) *cobra.Command {
 	o := &Options{Deps: deps}
 	return &cobra.Command{
 		Use:   "version",
@@ -28,7 +28,7 @@ Docker is not asked; what runs in a cluster is in 'skiff status --output json'.`
 		Example: `  skiff version
   skiff version --output json`,
 		Args: kit.Args(0, 0, ""),
-		RunE: kit.Command(o, run, runF),
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 }
 
