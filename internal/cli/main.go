@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, deps *kit.Deps) int {
 	root := newRoot(deps)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if err != nil && strings.HasPrefix(err.Error(), "invalid argument ") {
+	if err != nil && strings.HasPrefix(err.Error(), "invalid argument ") && !errors.As(err, new(*fault.Error)) {
 		err = kit.FlagError(root, err) // cobra does not ask for it if the flag stands before the command
 	}
 	if err != nil && ctx.Err() != nil {
@@ -55,13 +55,17 @@ func canceled(ctx context.Context, err error) error {
 // samePress is how close to the first a second signal is still the same one.
 const samePress = 100 * time.Millisecond
 
-// withSignals returns a context that the first SIGINT or SIGTERM cancels, with a cause. The second exits at once:
-// whoever presses Ctrl-C twice does not want to wait for a rollback. release ends the handling.
+// withSignals returns a context that the first SIGINT, SIGTERM or SIGHUP cancels, with a cause. The second of the first
+// two exits at once: whoever presses Ctrl-C twice does not want to wait for a rollback. A terminal that is closed says so
+// more than once. release ends the handling.
 func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-signals:
@@ -79,13 +83,20 @@ func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (cont
 				return
 			}
 		}
-		select {
-		case <-signals:
-			if kit.IsTerminal(stderr) {
-				_, _ = io.WriteString(stderr, "\x1b[?25h\n") // the animation hides the cursor
+		for {
+			select {
+			case s := <-signals:
+				if s == syscall.SIGHUP {
+					continue
+				}
+				if kit.IsTerminal(stderr) {
+					_, _ = io.WriteString(stderr, "\x1b[?25h\n") // the animation hides the cursor
+				}
+				exit(exitCanceled)
+				return
+			case <-done:
+				return
 			}
-			exit(exitCanceled)
-		case <-done:
 		}
 	}()
 	var once sync.Once

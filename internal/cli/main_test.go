@@ -17,7 +17,7 @@ func TestSignals(t *testing.T) {
 	exited := make(chan int, 1)
 	ctx, release := withSignals(context.Background(), io.Discard, func(code int) { exited <- code })
 	defer release()
-	interrupt(t)
+	send(t, syscall.SIGINT)
 	select {
 	case <-ctx.Done():
 	case <-time.After(5 * time.Second):
@@ -26,7 +26,7 @@ func TestSignals(t *testing.T) {
 	if fault.CodeOf(context.Cause(ctx)) != fault.Canceled {
 		t.Errorf("cause: %v", context.Cause(ctx))
 	}
-	interrupt(t) // once more at once, as it happens when the whole group is signalled
+	send(t, syscall.SIGINT) // once more at once, as it happens when the whole group is signalled
 	select {
 	case code := <-exited:
 		t.Fatalf("exited with %d at the first signal", code)
@@ -39,7 +39,7 @@ func TestSignals(t *testing.T) {
 	for limit := time.After(time.Minute); ; {
 		select {
 		case <-press.C:
-			interrupt(t)
+			send(t, syscall.SIGINT)
 		case code := <-exited:
 			if code != 130 {
 				t.Errorf("exit code %d", code)
@@ -48,6 +48,29 @@ func TestSignals(t *testing.T) {
 		case <-limit:
 			t.Fatal("the second signal does not end the program")
 		}
+	}
+}
+
+// TestTerminalIsClosed cancels as Ctrl-C does, and however often the terminal says so, the rollback goes on.
+func TestTerminalIsClosed(t *testing.T) {
+	exited := make(chan int, 1)
+	ctx, release := withSignals(context.Background(), io.Discard, func(code int) { exited <- code })
+	defer release()
+	for range 3 {
+		send(t, syscall.SIGHUP)
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+			t.Fatal("nothing is cancelled")
+		}
+		select {
+		case code := <-exited:
+			t.Fatalf("exited with %d", code)
+		case <-time.After(2 * samePress): // what comes sooner would be the same press of a key
+		}
+	}
+	if fault.CodeOf(context.Cause(ctx)) != fault.Canceled {
+		t.Errorf("cause: %v", context.Cause(ctx))
 	}
 }
 
@@ -82,13 +105,14 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
-func interrupt(t *testing.T) {
+// send sends this process a signal.
+func send(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	p, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Signal(syscall.SIGINT); err != nil {
+	if err := p.Signal(s); err != nil {
 		t.Fatal(err)
 	}
 }
