@@ -86,7 +86,24 @@ func newRoot(deps *kit.Deps) *cobra.Command {
 	}
 	root.SetHelpCommandGroupID("About skiff:")
 	root.AddCommand(exitCodesTopic())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Run, help.RunE = nil, runHelp
+	}
 	return root
+}
+
+// runHelp is cobra's own help, except that it is an error to ask about what does not exist.
+func runHelp(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	if about.HasSubCommands() && len(rest) > 0 {
+		return knownCommand(about, rest)
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }
 
 // knownCommand refuses a command that does not exist, and names the one that was probably meant.
@@ -100,7 +117,7 @@ func knownCommand(cmd *cobra.Command, args []string) error {
 			names = append(names, append(c.Aliases, c.Name())...)
 		}
 	}
-	hint := "Run 'skiff --help' to see all commands."
+	hint := fmt.Sprintf("Run '%s --help' to see all commands.", cmd.CommandPath())
 	if best := nearest.Name(args[0], names); best != "" {
 		hint = fmt.Sprintf("Did you mean '%s %s'? %s", cmd.CommandPath(), best, hint)
 	}

@@ -100,11 +100,27 @@ func merge(ctx context.Context, o *Options) error {
 	}
 	renderer := o.Renderer()
 	defer renderer.Close()
-	return o.Kubeconfig.Merge(ctx, creds, renderer)
+	if err := o.Kubeconfig.Merge(ctx, creds, renderer); err != nil {
+		return err
+	}
+	renderer.Close()
+	return tell(o, "merged")
 }
 
 func remove(ctx context.Context, o *Options) error {
 	renderer := o.Renderer()
 	defer renderer.Close()
-	return o.Kubeconfig.Remove(ctx, o.Name, renderer)
+	if err := o.Kubeconfig.Remove(ctx, o.Name, renderer); err != nil {
+		return err
+	}
+	renderer.Close()
+	return tell(o, "removed")
+}
+
+// tell tells programs which context was written or removed; people have read it already.
+func tell(o *Options, done string) error {
+	if !o.JSON() {
+		return nil
+	}
+	return o.PrintJSON(map[string]string{done: o.Kubeconfig.ContextOf(o.Name)})
 }

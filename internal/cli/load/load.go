@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,11 +39,14 @@ A pod whose image has the tag 'latest' still asks a registry, unless it says ima
 		Example: `  skiff load my-app:dev
   skiff load --archive images.tar
   docker save my-app:dev | skiff --cluster demo load --archive -`,
+		ValidArgsFunction: deps.CompleteImages,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Images = args
 			switch {
 			case o.Archive == "" && len(args) == 0:
 				return kit.UsageError(cmd, "the image is missing")
+			case slices.Contains(args, ""):
+				return kit.UsageError(cmd, "the name of an image is empty")
 			case o.Archive != "" && len(args) > 0:
 				return kit.UsageError(cmd, "--archive and images exclude each other")
 			}
@@ -52,6 +56,9 @@ A pod whose image has the tag 'latest' still asks a registry, unless it says ima
 	f := cmd.Flags()
 	f.StringVar(&o.Archive, "archive", "", "load from this `file`, as 'docker save' makes it; - is standard input")
 	f.StringSliceVar(&o.Nodes, "node", nil, "`nodes` to load into (default: all)")
+	_ = cmd.RegisterFlagCompletionFunc("node", func(cmd *cobra.Command, _ []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return deps.CompleteNodes(cmd, nil, word)
+	})
 	return cmd
 }
 
