@@ -149,7 +149,8 @@ func (b *balancer) find(ctx context.Context, f *forward.Forwarder) {
 	var known []netip.Addr
 	for {
 		found := b.lookup(ctx, nodeapi.ServersAlias)
-		if len(known) > 0 && len(found) < len(b.Servers) {
+		// While a cluster starts, one server will do: those that do not run yet may take DNS long not to find.
+		if len(found) == 0 || len(known) > 0 && len(found) < len(b.Servers) {
 			found = append(found, b.lookup(ctx, b.Servers...)...)
 		}
 		slices.SortFunc(found, netip.Addr.Compare)

@@ -98,6 +98,29 @@ func TestFind(t *testing.T) {
 	})
 }
 
+// TestFindByNamesOnly begins when the only server has lost the common name, as after it was connected to the network
+// again.
+func TestFindByNamesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &names{known: map[string]string{}}
+		b := &balancer{Config: Config{Lookup: dns.lookup, Servers: []string{"server-1"}}}
+		f := forward.New(forward.Config{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go b.find(ctx, f)
+		synctest.Wait()
+		if known := f.Health(); len(known) > 0 {
+			t.Errorf("nobody runs, and there is %v", known)
+		}
+		dns.set("server-1", "10.0.0.2")
+		time.Sleep(firstLookupPeriod)
+		synctest.Wait()
+		if known := f.Health(); len(known) != 1 || known[0].Name != "10.0.0.2" {
+			t.Errorf("there is %v", known)
+		}
+	})
+}
+
 // TestSilentDNS does not wait longer than it must for one that does not answer.
 func TestSilentDNS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

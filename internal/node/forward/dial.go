@@ -16,6 +16,8 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 // connect tries the addresses that the target has now, one after the other. Each gets its share of the time. Go sets
 // TCP_NODELAY on all connections.
 func (t *target) connect(ctx context.Context) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.f.config.Timing.Dial)
+	defer cancel()
 	host, port, err := splitAddress(t.Address)
 	if err != nil {
 		return nil, err

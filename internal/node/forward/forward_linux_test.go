@@ -340,6 +340,30 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestFrozenIsLeftInPeace has a server from the beginning whose kernel takes connections, and which does not answer:
+// that is no reason to look again soon.
+func TestFrozenIsLeftInPeace(t *testing.T) {
+	frozen, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Close()
+	_, roots := certificate()
+	f := New(Config{Log: quiet, Check: HTTPS("/readyz", "example.com", roots), Timing: Timing{Check: time.Millisecond, Quick: 20 * time.Millisecond}})
+	f.SetTargets([]Target{{"a", frozen.Addr().String()}})
+	began := time.Now()
+	f.begin()
+	defer f.end()
+	for failures := 0; failures < 5; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		failures = f.targets[0].failures
+		f.mu.Unlock()
+	}
+	if took, least := time.Since(began), (20+40+80+160)*time.Millisecond; took < least {
+		t.Errorf("the fifth check ended after %s; it should not have begun before %s", took, least)
+	}
+}
+
 // dialingCheck is a check whose dial is not answered.
 type dialingCheck struct{ t *target }
 

@@ -43,7 +43,7 @@ func newTarget(f *Forwarder, t Target) *target {
 
 // watch checks the target until ctx ends.
 func (t *target) watch(ctx context.Context) {
-	check := t.f.config.Check(t.dial)
+	check := t.f.config.Check(t.dialToCheck)
 	defer check.Close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -126,7 +126,7 @@ func (t *target) wakeUp() {
 	}
 }
 
-// dialed draws the conclusions from a dial.
+// dialed draws the conclusions from a client's dial, or one that failed.
 func (t *target) dialed(err error) {
 	t.f.mu.Lock()
 	defer t.f.mu.Unlock()
@@ -238,13 +238,21 @@ func (f *Forwarder) release(t *target, l *link) {
 	}
 }
 
-var _ Dial = (*target)(nil).dial
+var _ Dial = (*target)(nil).dialToCheck
 
-// dial connects to the target.
+// dial connects to the target for a client.
 func (t *target) dial(ctx context.Context) (*net.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.f.config.Timing.Dial)
-	defer cancel()
 	conn, err := t.connect(ctx)
 	t.dialed(err)
+	return conn, err
+}
+
+// dialToCheck connects to the target for its own check. That the connection is taken proves nothing, because the kernel
+// takes it for a server that is frozen as well: the check's answer does.
+func (t *target) dialToCheck(ctx context.Context) (*net.TCPConn, error) {
+	conn, err := t.connect(ctx)
+	if err != nil {
+		t.dialed(err)
+	}
 	return conn, err
 }
