@@ -20,7 +20,7 @@ IN_DEBIAN := docker run --rm --user "$$(id -u):$$(id -g)" --volume "$(CURDIR):$(
 endif
 
 # Tests with golden files, which `make update` rewrites.
-GOLDEN = $(shell grep -rl --include='*_test.go' 'testutil\.Golden(' internal | xargs -n 1 dirname | sort -u | sed 's,^,./,')
+GOLDEN = $(shell grep -rl --include='*_test.go' 'testutil\.Golden' internal | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 
 .PHONY: help
 help: ## list the targets
@@ -69,7 +69,7 @@ bench: build ## measure, and rewrite docs/benchmarks.md; BENCHFLAGS='-only ^crea
 
 .PHONY: lint
 lint: ## check the format, vet, check the layers, and compile the command line for other systems
-	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	@unformatted=$$(gofmt -l $$(ls $$(git ls-files --cached --others --exclude-standard '*.go') 2>/dev/null)); \
 		test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
 	go vet ./...
 	go vet -tags=grpcnotrace,notest,e2e ./e2e/... ./internal/docker
@@ -85,6 +85,8 @@ update: ## rewrite the golden files
 .PHONY: verify
 verify: update ## check that the golden files are up to date
 	git diff --exit-code -- '*/testdata/*' internal/config/schema.json
+	@new=$$(git ls-files --others --exclude-standard -- '*/testdata/*'); \
+		test -z "$$new" || { echo "golden files that are not in the repository:" $$new; exit 1; }
 
 .PHONY: dist
 dist: ## build the release archives, for three systems and two architectures, into dist/

@@ -17,7 +17,7 @@ const (
 )
 
 // Event is one thing that happened to one step. IDs are stable, machine-readable and unique in one run:
-// "image", "network", "node/skiff-default-server-1", "ready/node/…".
+// "image", "network", "node/skiff-demo-server-1", "start/skiff-demo-server-1/check/dns".
 type Event struct {
 	Time time.Time `json:"time"`
 	ID   string    `json:"id"`
@@ -66,7 +66,6 @@ const (
 	KindRollback   Kind = "rollback"   // undo what was done
 	KindLoad       Kind = "load"       // load an image into a node
 	KindBundle     Kind = "bundle"     // collect diagnostics
-	KindDoctor     Kind = "doctor"     // one check of the host
 )
 
 // Sink receives events. Emit must be safe for concurrent use and must not block for long.

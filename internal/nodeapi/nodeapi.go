@@ -173,7 +173,8 @@ const (
 	ContainerdSocket = "/run/containerd/containerd.sock"
 	// RuntimeReadyPath is made once containerd serves and has the sandbox image: the kubelet may start.
 	RuntimeReadyPath = RunDir + "/containerd.ready"
-	// EtcdSocket is the datastore's: a file that only root of the node can open, never a port.
+	// EtcdSocket is where clients reach the datastore: a file that only root of the node can open. Its other members come
+	// to EtcdPeerPort.
 	EtcdSocket = RunDir + "/etcd.sock"
 	// MembersSocket serves the datastore's list of members over HTTP (see package members): only root of the node can
 	// open it.

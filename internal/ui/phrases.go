@@ -113,10 +113,6 @@ var phrases = map[event.Kind]phrase{
 		doing: "Collecting %", done: "Collected %", failed: "Collecting % failed",
 		skipped: "Left out %", undone: "Dropped %",
 	},
-	event.KindDoctor: {
-		doing: "Checking %", done: "Checked %", failed: "Checking % failed",
-		skipped: "Did not check %", undone: "%",
-	},
 }
 
 // subjects says the machine's names of conditions in words.

@@ -15,7 +15,6 @@ type Config struct {
 	Entrypoint   []string
 	Env          []string
 	StopSignal   string
-	WorkingDir   string
 	Labels       map[string]string
 }
 
@@ -38,7 +37,7 @@ func New(config Config, layers ...Layer) (*Image, error) {
 		Created:     created,
 		ociPlatform: platform,
 		Config: ociRunConfig{
-			Env: config.Env, Entrypoint: config.Entrypoint, WorkingDir: config.WorkingDir,
+			Env: config.Env, Entrypoint: config.Entrypoint,
 			Labels: config.Labels, StopSignal: config.StopSignal,
 		},
 		RootFS: ociRootFS{Type: "layers"},

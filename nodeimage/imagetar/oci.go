@@ -42,7 +42,6 @@ type (
 	ociRunConfig struct {
 		Env        []string          `json:"Env,omitempty"`
 		Entrypoint []string          `json:"Entrypoint,omitempty"`
-		WorkingDir string            `json:"WorkingDir,omitempty"`
 		Labels     map[string]string `json:"Labels,omitempty"`
 		StopSignal string            `json:"StopSignal,omitempty"`
 	}

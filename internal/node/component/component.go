@@ -4,8 +4,8 @@
 //
 // Upstream code runs through its Go API (options and Run), never through its New…Command functions: those
 // install signal handlers that panic when a second component does the same. What upstream is told are the
-// same flags as anywhere else, made by a pure function per component, so that they can be compared and, one
-// day, added to by the user.
+// same flags as anywhere else, made by a pure function per component, so that they can be compared, and those
+// that the user adds come last and win.
 package component
 
 import (

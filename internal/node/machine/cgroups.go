@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,10 +87,16 @@ func unified(root string) error {
 // required controllers are those without which the kubelet does not start.
 var required = map[string]bool{"cpu": true, "memory": true, "pids": true, "cpuset": true}
 
+const (
+	// moveRetry is the pause between two looks: nothing tells that a `docker exec` has finished entering the container.
+	moveRetry = time.Millisecond
+	moveTime  = 2 * time.Second
+)
+
 // moveProcesses moves every process of one group to another. Processes may fork meanwhile, so it looks again
 // until there is none; at this point there is only PID 1, and perhaps a `docker exec`.
 func moveProcesses(from, to string) error {
-	for range 100 {
+	for deadline := time.Now().Add(moveTime); time.Now().Before(deadline); time.Sleep(moveRetry) {
 		data, err := os.ReadFile(filepath.Join(from, "cgroup.procs"))
 		if err != nil {
 			return err
@@ -108,5 +115,5 @@ func moveProcesses(from, to string) error {
 			}
 		}
 	}
-	return fmt.Errorf("%s still has processes", from)
+	return fmt.Errorf("%s still has processes after %s", from, moveTime)
 }

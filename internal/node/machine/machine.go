@@ -1,6 +1,6 @@
 // Package machine turns a bare container into a machine that Kubernetes can run on: mounts, control groups,
-// kernel settings, name resolution. It runs once, as PID 1, before anything else, and changes nothing outside
-// of the container.
+// kernel settings, name resolution. It runs as PID 1, before anything else and at every start of the container, and
+// changes nothing outside of it. [ShowSettings] is called by the Kubernetes process, for itself alone.
 package machine
 
 import (

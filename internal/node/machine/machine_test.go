@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestPodResolvConf(t *testing.T) {
@@ -45,9 +47,17 @@ func TestMoveProcesses(t *testing.T) {
 		t.Errorf("a group without processes: %v", err)
 	}
 	write("1\n")
-	if err := moveProcesses(from, to); err == nil || !strings.Contains(err.Error(), "still has processes") {
-		t.Errorf("a group that keeps its process: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		if err := moveProcesses(from, to); err == nil || !strings.Contains(err.Error(), "still has processes") {
+			t.Errorf("a group that keeps its process: %v", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		time.AfterFunc(time.Second, func() { write("") })
+		if err := moveProcesses(from, to); err != nil {
+			t.Errorf("a group that takes a second to lose its last process: %v", err)
+		}
+	})
 	moved, err := os.ReadFile(filepath.Join(to, "cgroup.procs"))
 	if err != nil || string(moved) != "1" {
 		t.Errorf("moved %q, %v", moved, err)

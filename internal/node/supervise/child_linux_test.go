@@ -52,10 +52,9 @@ var childModes = map[string]func() int{
 		return 0
 	},
 	"print-setting": func() int {
-		dir, _ := os.Getwd()
 		text, _ := io.ReadAll(os.NewFile(4, "extra"))
 		group, _ := unix.Getpgid(0)
-		fmt.Printf("%s\n%s\n%s\nleads its group: %t\n", os.Getenv("EXTRA"), dir, text, group == os.Getpid())
+		fmt.Printf("%s\n%s\nleads its group: %t\n", os.Getenv("EXTRA"), text, group == os.Getpid())
 		return 0
 	},
 	"obey": obey,

@@ -28,22 +28,21 @@ const (
 type Process struct {
 	// Args are the program's path and its arguments.
 	Args []string
-	// Env is its environment, nil for this process's own.
-	Env []string
-	// Dir is its working directory, "" for this process's own.
-	Dir string
 	// Log receives its output too, line by line: a log file. May be nil.
 	Log io.Writer
 	// Events, if not nil, is called with the read end of a pipe, whose write end the program has as file
 	// descriptor 3. It should return at the end of the file; Run returns after it did.
 	Events func(io.Reader)
-	// ExtraFiles become the program's file descriptors from 3 on, from 4 on if there is Events.
-	ExtraFiles []*os.File
 	// OwnMounts gives the program a mount namespace of its own, in which it may cover files without others seeing it.
 	// Mounts that are shared go on to appear on both sides.
 	OwnMounts bool
 	// Grace is the time between SIGTERM and SIGKILL, 10 s if zero.
 	Grace time.Duration
+
+	// What only tests tell a program: its environment, nil for this process's own, and files, which become its file
+	// descriptors from 3 on, from 4 on if there is Events.
+	env   []string
+	files []*os.File
 }
 
 var (
@@ -72,7 +71,7 @@ func (p Process) runReporting(ctx context.Context, log *LogRing, started func(pi
 		return errors.New("no program to run")
 	}
 	cmd := exec.Command(p.Args[0], p.Args[1:]...)
-	cmd.Env, cmd.Dir = p.Env, p.Dir
+	cmd.Env = p.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if p.OwnMounts {
 		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWNS // Unshareflags would cut all propagation
@@ -92,7 +91,7 @@ func (p Process) runReporting(ctx context.Context, log *LogRing, started func(pi
 		defer events.finish()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, events.child)
 	}
-	cmd.ExtraFiles = append(cmd.ExtraFiles, p.ExtraFiles...)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, p.files...)
 
 	release, err := children.start(cmd)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // child is this test binary as a process that plays a mode.
 func child(mode string, env ...string) Process {
-	return Process{Args: []string{"/proc/self/exe"}, Env: append(childEnviron(mode), env...)}
+	return Process{Args: []string{"/proc/self/exe"}, env: append(childEnviron(mode), env...)}
 }
 
 // lines is a log that can be waited for.
@@ -82,12 +82,11 @@ func TestProcessSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := child("print-setting", "EXTRA=from the environment")
-	p.Dir = t.TempDir()
-	p.ExtraFiles = []*os.File{extra}
+	p.files = []*os.File{extra}
 	p.Events = func(r io.Reader) { _, _ = io.Copy(io.Discard, r) }
 	var log LogRing
 	_ = p.Run(t.Context(), &log)
-	if got, want := log.Lines(), []string{"from the environment", p.Dir, "from file 4", "leads its group: true"}; !slices.Equal(got, want) {
+	if got, want := log.Lines(), []string{"from the environment", "from file 4", "leads its group: true"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -143,7 +142,7 @@ func TestProcessFamily(t *testing.T) {
 			defer alive.Close()
 			up := make(lines, 10)
 			p := child(tc.mode)
-			p.Log, p.Grace, p.ExtraFiles = up, time.Minute, []*os.File{held}
+			p.Log, p.Grace, p.files = up, time.Minute, []*os.File{held}
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- p.Run(ctx, new(LogRing)) }()
@@ -175,7 +174,7 @@ func TestProcessOutputIsLeft(t *testing.T) {
 	defer r.Close()
 	defer release.Close() // ends the orphan
 	p := child("orphan", "SHARE_OUTPUT=1")
-	p.ExtraFiles = []*os.File{r}
+	p.files = []*os.File{r}
 	var log LogRing
 	if err := p.Run(t.Context(), &log); errorText(err) != "exited with code 7" {
 		t.Error(err)

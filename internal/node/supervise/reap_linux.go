@@ -52,17 +52,6 @@ func (r *registry) release(pid int) {
 	}
 }
 
-// RunCommand is cmd.Run for a program that calls [Reap]: there, every command must be run through it or as a
-// [Process], or its exit status may get lost.
-func RunCommand(cmd *exec.Cmd) error {
-	release, err := children.start(cmd)
-	if err != nil {
-		return err
-	}
-	defer release()
-	return cmd.Wait()
-}
-
 // Reap begins to collect the inherited processes that end. stop ends that, after a last look.
 func Reap() (stop func(), err error) { return children.reap(func(int) {}) }
 

@@ -104,9 +104,8 @@ func manyOrphans(collected <-chan int) error {
 					}
 					orphans <- pid
 				}
-				var exit *exec.ExitError
-				if err := RunCommand(self("fail")); !errors.As(err, &exit) || exit.ExitCode() != 3 {
-					return fmt.Errorf("a command's status got lost: %w", err)
+				if err := child("fail").Run(context.Background(), new(LogRing)); errorText(err) != "exited with code 3" {
+					return fmt.Errorf("a program's status got lost: %w", err)
 				}
 			}
 			return nil
@@ -132,7 +131,7 @@ func manyOrphans(collected <-chan int) error {
 func makeOrphan(mode string, held *os.File) (int, error) {
 	p := child(mode)
 	if held != nil {
-		p.ExtraFiles = []*os.File{held}
+		p.files = []*os.File{held}
 	}
 	var log LogRing
 	if err := p.Run(context.Background(), &log); err == nil || err.Error() != "exited with code 7" {
