@@ -42,8 +42,7 @@ const usage = `usage: skiff-node            run the node (PID 1)
        skiff-node load       load images from an archive on standard input, and print their names as JSON
        skiff-node member list|add NAME|remove NAME
                              show or change the members of the datastore
-       skiff-node restart    let the Kubernetes process begin anew, with the node's configuration as it is now; pods go on
-       skiff-node version    print the versions of what is in the image as JSON`
+       skiff-node restart    let the Kubernetes process begin anew, with the node's configuration as it is now; pods go on`
 
 var errUsage = errors.New("usage")
 
@@ -86,12 +85,6 @@ func dispatch(ctx context.Context, args []string) error {
 			}
 			return print(map[string][]string{"images": names})
 		})
-	case "version":
-		versions, err := readVersions()
-		if err != nil {
-			return err
-		}
-		return print(versions)
 	}
 	return errUsage
 }

@@ -128,11 +128,3 @@ func moduleVersion(path string) string {
 	}
 	return ""
 }
-
-// Versions of what this package hosts, by name.
-func Versions() map[string]string {
-	return map[string]string{
-		"etcd":    etcdVersion,
-		"coredns": moduleVersion("github.com/coredns/coredns"),
-	}
-}

@@ -2,9 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -195,45 +192,4 @@ func nodeNotReady(node *corev1.Node) string {
 		return ""
 	}
 	return "the kubelet has not reported the node's status yet"
-}
-
-const (
-	// dnsRetry is the pause between two questions while there is no answer: nothing else tells that the way
-	// from the Service's address to CoreDNS is open.
-	dnsRetry = 20 * time.Millisecond
-	// dnsRecheck is the pause after an answer.
-	dnsRecheck = 30 * time.Second
-)
-
-// followDNS asks cluster DNS for the API server through the address of the kube-dns Service.
-func (c *contract) followDNS(ctx context.Context) {
-	select {
-	case <-c.dns.ready:
-	case <-ctx.Done():
-		return
-	}
-	server := net.JoinHostPort(c.node.DNSServiceIPs[0].String(), "53")
-	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, server)
-	}}
-	name := "kubernetes.default.svc." + c.node.ClusterDomain + "."
-	for ctx.Err() == nil {
-		ask, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-		_, err := resolver.LookupHost(ask, name)
-		cancel()
-		pause := dnsRecheck
-		if err != nil {
-			if failed := (*net.DNSError)(nil); errors.As(err, &failed) {
-				failed.Server = server // the resolver believes that it asked the one in resolv.conf
-			}
-			pause = dnsRetry
-			c.set(nodeapi.ConditionDNS, fmt.Sprintf("%s does not resolve: %v", name, err))
-		} else {
-			c.set(nodeapi.ConditionDNS, "")
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
-	}
 }

@@ -30,12 +30,9 @@ func Main(args []string) int {
 		}
 	case args[0] == "seed" && len(args) == 3 && args[1] == "--out":
 		err = writeSeed(ctx, args[2])
-	case args[0] == "version" && len(args) == 1:
-		err = printVersions(os.Stdout)
 	default:
 		fmt.Fprintln(os.Stderr, "usage: skiff-kubernetes             run the components of this node (started by skiff-node)\n"+
-			"       skiff-kubernetes seed --out FILE   write the first content of a datastore\n"+
-			"       skiff-kubernetes version           print the components' versions as JSON")
+			"       skiff-kubernetes seed --out FILE   write the first content of a datastore")
 		return 2
 	}
 	if err != nil {

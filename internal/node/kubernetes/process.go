@@ -2,11 +2,8 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"time"
@@ -14,9 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/util/compatibility"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
-	"k8s.io/component-base/version"
 
-	"github.com/skiff-cluster/skiff/internal/node/component"
 	_ "github.com/skiff-cluster/skiff/internal/node/kubernetes/quietqueues" // before anything makes a queue
 )
 
@@ -81,16 +76,6 @@ func limitMemory(nodeSize int64) {
 	if nodeSize > 0 {
 		debug.SetMemoryLimit(nodeSize / 10 * 6)
 	}
-}
-
-// printVersions writes the versions of what this binary contains as JSON.
-func printVersions(w io.Writer) error {
-	versions := component.Versions()
-	versions["go"] = runtime.Version()
-	versions["kubernetes"] = version.Get().GitVersion
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(versions)
 }
 
 // profileTime is how much of the start a CPU profile covers.
