@@ -86,6 +86,9 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 		check.After = append(check.After, start.ID)
 		steps = append(steps, node, start)
 	}
+	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == c.entry }) && c.named(c.entry).State != nodeRunning {
+		check.Skip, check.Detail = true, c.entry+" does not run"
+	}
 	err = s.carryOut(ctx, "the starting of cluster "+c.Name, append(steps, check), func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindResume:

@@ -111,6 +111,8 @@ type Cluster struct {
 	Ephemeral bool      `json:"ephemeral,omitempty"`
 	Created   time.Time `json:"created"`
 	Nodes     []Node    `json:"nodes"`
+
+	entry string // the node that publishes the API, "" if there is none
 }
 
 // Node is a node's container.

@@ -92,7 +92,7 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 			c.Ephemeral = c.Ephemeral || labels[nodeapi.LabelEphemeral] == "true"
 		}
 		if port := apiPort(container); port != 0 && c.Endpoint == "" {
-			c.Endpoint = endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
+			c.entry, c.Endpoint = container.Name, endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
 		}
 	}
 	slices.SortFunc(c.Nodes, compareNodes)
