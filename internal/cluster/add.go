@@ -287,8 +287,8 @@ func (a *addition) steps() []Step {
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
-		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
-		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: a.plan.detail(a.plan.node(a.plan.entry)), After: []string{move.ID}}
+		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "create " + a.plan.entry + ", then make this container anew, without the port of the API", After: []string{certs}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: strings.TrimPrefix(a.plan.detail(a.plan.node(a.plan.entry)), "create and "), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
@@ -324,6 +324,10 @@ func (a *addition) do(ctx context.Context, step Step) error {
 		return err
 	case event.KindMove:
 		return a.move(ctx)
+	case event.KindNode:
+		if a.moving != nil && step.Subject == a.plan.entry { // it has been made
+			return a.creation.readiness.start(ctx, step.Subject)
+		}
 	}
 	return a.creation.do(ctx, step)
 }

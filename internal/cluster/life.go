@@ -66,6 +66,11 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 	if err != nil {
 		return nil, err
 	}
+	for _, node := range c.leftovers {
+		if err := s.discard(ctx, node); err != nil {
+			return nil, err
+		}
+	}
 	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
 	var steps []Step
@@ -240,16 +245,19 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 		return c, nil
 	}
 	var half []string
-	runs := false
+	runs, has, halfServer := false, false, false // a server
 	for _, n := range c.Nodes {
-		runs = runs || n.State == nodeRunning && n.Role == nodeapi.RoleServer
-		if n.State == nodeCreated || n.State == nodeDead {
+		made := n.State != nodeCreated && n.State != nodeDead
+		if n.Role == nodeapi.RoleServer {
+			runs, has, halfServer = runs || n.State == nodeRunning, has || made, halfServer || !made
+		}
+		if !made {
 			half = append(half, n.Name)
 		}
 	}
-	if runs && len(half) > 0 { // the rest works
+	if len(half) > 0 && (runs || has && !halfServer) { // the rest works, or would
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: %s was not made to its end", name, strings.Join(half, ", ")),
-			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " "))}
+			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " ")+choose(runs, "", " --force"))}
 	}
 	return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
 		Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}

@@ -211,13 +211,12 @@ func TestLifeRefuses(t *testing.T) {
 		t.Run(what+"/no cluster", func(t *testing.T) { wantFault(t, do(), fault.NotFound, "skiff create demo") })
 	}
 	half := newWorld(t)
-	half.engine.FailOn("CopyTo skiff-demo-agent-1:/var/lib/skiff", errors.New("no"))
-	s := spec("demo")
-	s.Groups = cluster.Groups(1, 1)
-	if _, err := half.Create(t.Context(), s, cluster.CreateOptions{Retain: true}); err == nil {
-		t.Fatal("it was created")
+	half.mustCreateOf(t, "demo", 1, 1)
+	server := half.container(t, demoNode)
+	must(t, half.engine.RemoveContainer(t.Context(), demoNode))
+	if _, err := half.engine.CreateContainer(t.Context(), server); err != nil {
+		t.Fatal(err)
 	}
-	half.engine.Kill(demoNode, 1)
 	before := half.changes()
 	for what, do := range half.all(t.Context()) {
 		t.Run(what+"/incomplete", func(t *testing.T) {
@@ -247,7 +246,14 @@ func TestHalfANode(t *testing.T) {
 			wantFault(t, do(), fault.NotReady, "skiff-demo-agent-1 was not made to its end", "skiff --cluster demo node remove skiff-demo-agent-1")
 		}
 	}
-	w.mustRemove(t, "agent-1")
+	// What is there is not given up for it when nothing runs, either.
+	w.engine.Kill(demoNode, 1)
+	_, err := w.Start(t.Context(), "demo", time.Minute)
+	wantFault(t, err, fault.NotReady, "skiff-demo-agent-1 was not made to its end", "skiff --cluster demo node remove skiff-demo-agent-1 --force")
+	must(t, w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{Force: true}))
+	if _, err := w.Start(t.Context(), "demo", time.Minute); err != nil {
+		t.Fatal(describe(err))
+	}
 	if got := w.state(t); got != cluster.StateRunning {
 		t.Errorf("the cluster is %s", got)
 	}

@@ -112,7 +112,8 @@ type Cluster struct {
 	Created   time.Time `json:"created"`
 	Nodes     []Node    `json:"nodes"`
 
-	entry string // the node that publishes the API, "" if there is none
+	entry     string   // the node that publishes the API, "" if there is none
+	leftovers []string // nodes beside which is a container that was to take their place; see remake.go
 }
 
 // Node is a node's container.

@@ -15,9 +15,14 @@ import (
 // moveTimeout bounds how long a server's container may take to be made anew.
 const moveTimeout = time.Minute
 
-// move makes the container of the only server anew: without the port that an edge is to have, and as one of several.
+// move makes the container of the only server anew: without the port that an edge is to have, and as one of several. The
+// edge is made before, and started after, so that there is always a container that says where the API is.
 func (a *addition) move(ctx context.Context) error {
-	a.moved = true
+	edge := a.plan.node(a.plan.entry)
+	edge.labels[nodeapi.LabelRemade] = "true"
+	if err := a.creation.createNode(ctx, edge); err != nil {
+		return err
+	}
 	if err := a.remake(ctx, a.plan.entry, a.plan.members(*a.moving)); err != nil {
 		return err
 	}
@@ -25,9 +30,9 @@ func (a *addition) move(ctx context.Context) error {
 }
 
 // remake makes the container of the moving server anew, with the endpoint on entry and other servers than before. Its
-// volume stays. From its beginning on there is no way back but forward, so a cancellation waits until it is done.
+// volume stays. A cancellation waits until it is done.
 func (a *addition) remake(ctx context.Context, entry string, servers []string) error {
-	engine, n := a.service.Engine, *a.moving
+	n := *a.moving
 	config := a.config
 	config.Servers = servers
 	archive, err := nodeFiles(config, nil)
@@ -36,12 +41,6 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
 	defer cancel()
-	if err := ignoreMissing(engine.StopContainer(ctx, n.name, stopGrace)); err != nil {
-		return err
-	}
-	if err := ignoreMissing(engine.RemoveContainer(ctx, n.name)); err != nil {
-		return err
-	}
 	plan := *a.plan
 	plan.entry = entry
 	spec := plan.container(n)
@@ -49,23 +48,36 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 		delete(spec.Labels, nodeapi.LabelAPIAddress)
 		delete(spec.Labels, nodeapi.LabelAPIPort)
 	}
-	if _, err := engine.CreateContainer(ctx, spec); err != nil {
+	fresh, err := a.service.prepare(ctx, spec, nil)
+	if err != nil {
 		return err
 	}
-	return engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
+	a.moved = true
+	if err := a.service.replace(ctx, n.name, fresh); err != nil {
+		return err
+	}
+	return a.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
 }
 
-// moveBack gives the endpoint back to the server that had it, and waits until the API answers there.
+// moveBack gives the endpoint back to the server that had it, and waits until the API answers there. The edge has to stay
+// if the server does not get it: nothing else says any more where the API is.
 func (a *addition) moveBack(ctx context.Context) error {
 	err := a.remake(ctx, a.moving.name, a.config.Servers)
-	if err == nil {
+	if err != nil {
+		a.creation.keep = nodeapi.RoleEdge
+	} else {
 		err = a.service.Engine.StartContainer(ctx, a.moving.name)
 	}
 	if err != nil {
 		return &fault.Error{Code: fault.CodeOf(err), Summary: fmt.Sprintf("the API's endpoint could not be given back to %s", a.moving.name), Cause: err,
-			Hint: fmt.Sprintf("Remove what is in its way, then run 'docker start %s'. Its data is there: do not delete the cluster.", a.moving.name)}
+			Hint: fmt.Sprintf("Remove what is in its way, then run 'skiff start %s'. Its data is there: do not delete the cluster.", a.cluster.Name)}
 	}
 	a.service.emit(event.Event{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, State: event.Undone})
+	return a.awaitAPI(ctx)
+}
+
+// awaitAPI waits until the API answers where it is now.
+func (a *addition) awaitAPI(ctx context.Context) error {
 	return a.service.newReadiness(a.cluster.Name, moveTimeout, a.cluster.wake()).checkAPI(ctx, a.creds)
 }
 
@@ -92,10 +104,12 @@ func (a *addition) undo(ctx context.Context) error {
 	}
 	if a.moved && edgeRuns {
 		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
+	} else if a.moved {
+		err = a.moveBack(ctx)
 	}
-	err = a.creation.rollback(ctx, false)
-	if a.moved && !edgeRuns {
-		err = errors.Join(err, a.moveBack(ctx))
+	err = errors.Join(err, a.creation.rollback(ctx, false))
+	if a.moved && edgeRuns {
+		err = errors.Join(err, a.awaitAPI(ctx))
 	}
 	for _, name := range mine {
 		// The API may be what does not work, and then the object was not made either.

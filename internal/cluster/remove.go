@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -28,6 +29,9 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	helper, err := c.removable(n)
 	if err != nil {
 		return err
+	}
+	if n.Role == nodeapi.RoleEdge {
+		opts.Force = true // it has no pods
 	}
 	if !opts.Force && c.named(c.server()).State != nodeRunning {
 		if _, err := s.whole(ctx, cluster); err != nil {
@@ -75,6 +79,11 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			}
 			return s.stopNode(ctx, n)
 		}
+		if slices.Contains(c.leftovers, n.Name) {
+			if err := s.discard(ctx, n.Name); err != nil {
+				return err
+			}
+		}
 		return s.removeNode(ctx, creds, n, opts)
 	})
 	if cordoned {
@@ -110,6 +119,9 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	refuse := func(hint, format string, args ...any) (string, error) {
 		return "", &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
 	}
+	if n.Role == nodeapi.RoleEdge && n.Name != c.entry {
+		return "", nil // one that was to take the API over, and did not
+	}
 	if n.Role == nodeapi.RoleEdge {
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s'.", c.Name), "%s is the cluster's endpoint: without it the kubeconfig leads nowhere", n.Name)
 	}
@@ -128,6 +140,8 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 		}
 	}
 	switch {
+	case n.State == nodeCreated && running > 0: // it was never started, so it has no vote
+		return helper, nil
 	case servers == 1:
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
 			"%s is the last server of cluster %s", n.Name, c.Name)

@@ -58,7 +58,7 @@ func (c *creation) made(ctx context.Context) (*objects, error) {
 	containers = slices.DeleteFunc(containers, func(container Container) bool {
 		return c.keep != "" && container.Labels[nodeapi.LabelRole] == string(c.keep)
 	})
-	return &objects{containers, networks, volumes}, errors.Join(err, networksErr, volumesErr)
+	return &objects{containers: containers, networks: networks, volumes: volumes}, errors.Join(err, networksErr, volumesErr)
 }
 
 // ignoreMissing is err, unless it says that something does not exist.
