@@ -19,6 +19,7 @@ const (
 	nodePaused  = "paused"
 	nodeExited  = "exited"
 	nodeDead    = "dead"
+	nodeLost    = "lost" // ours: there is no container
 )
 
 // Stop stops a cluster in order: agents first, whose pods end while there is still somebody to tell, then servers, then

@@ -113,6 +113,7 @@ type Cluster struct {
 	Nodes     []Node    `json:"nodes"`
 
 	entry     string   // the node that publishes the API, "" if there is none
+	lost      []Node   // of which there is a volume and no container
 	leftovers []string // nodes beside which is a container that was to take their place; see remake.go
 }
 

@@ -112,6 +112,11 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 			c.entry, c.Endpoint = container.Name, endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
 		}
 	}
+	for _, v := range o.volumes {
+		if c.named(v.Name).Name == "" {
+			c.lost = append(c.lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: nodeLost})
+		}
+	}
 	for _, container := range o.leftovers {
 		c.leftovers = append(c.leftovers, strings.TrimSuffix(container.Name, freshSuffix))
 	}

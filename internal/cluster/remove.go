@@ -23,6 +23,9 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		return err
 	}
 	n, err := c.node(node)
+	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.is(c, node) }); err != nil && i >= 0 {
+		n, err = c.lost[i], nil
+	}
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			return err
 		case event.KindStop:
 			cordoned = false // from here on there is no way back
-			if n.State == nodeExited || n.State == nodeCreated {
+			if n.State == nodeExited || n.State == nodeCreated || n.State == nodeLost {
 				return nil
 			}
 			return s.stopNode(ctx, n)
@@ -128,7 +131,7 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	if n.Role == nodeapi.RoleAgent {
 		return "", nil
 	}
-	servers, running := 0, 0 // running ones besides n
+	servers, running := choose(n.State == nodeLost, 1, 0), 0 // running ones besides n
 	for _, other := range c.Nodes {
 		if other.Role != nodeapi.RoleServer {
 			continue

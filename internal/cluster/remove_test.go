@@ -239,3 +239,25 @@ func TestRemoveFailsAnywhere(t *testing.T) {
 		})
 	}
 }
+
+// TestRemoveLost removes what is left of a node whose container somebody removed; apply says so.
+func TestRemoveLost(t *testing.T) {
+	const file = "nodes:\n- role: server\n  count: 3\n- role: agent\n"
+	w := changing(t, file)
+	for _, n := range []string{"skiff-demo-server-2", "skiff-demo-agent-1"} {
+		must(t, w.engine.RemoveContainer(t.Context(), n))
+		_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
+		wantFault(t, err, fault.NotReady, n+" of cluster demo has no container", "skiff --cluster demo node remove "+n)
+		w.mustRemove(t, strings.TrimPrefix(n, "skiff-demo-"))
+	}
+	if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-3"}) {
+		t.Errorf("members %q", got)
+	}
+	w.apply(t, file)
+
+	// The only server has all the data.
+	w = changing(t, "nodes:\n- role: server\n")
+	must(t, w.engine.RemoveContainer(t.Context(), demoNode))
+	_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
+	wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+}
