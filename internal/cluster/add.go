@@ -85,6 +85,8 @@ type addition struct {
 	// its container has been touched.
 	moving *plannedNode
 	moved  bool
+	// announced are the servers that the datastore may know; one is announced at a time.
+	announced []string
 	// config is what the nodes that are there were told, as far as it is the same for all.
 	config nodeapi.Config
 }
@@ -320,7 +322,8 @@ func (a *addition) do(ctx context.Context, step Step) error {
 	case event.KindCerts:
 		return a.makeCertificates(ctx)
 	case event.KindMember:
-		_, err := a.service.members(ctx, a.member, "add", step.Subject)
+		a.announced = append(a.announced, step.Subject)
+		_, err := a.service.members(ctx, a.cluster.Name, a.member, "add", step.Subject)
 		return err
 	case event.KindMove:
 		return a.move(ctx)
@@ -358,22 +361,4 @@ func (a *addition) makeCertificates(ctx context.Context) error {
 	}
 	a.creation.files, err = a.plan.certificates(authority)
 	return err
-}
-
-// members changes the datastore's list of members through a server that runs, and returns it. change is "add",
-// "remove" or "list".
-func (s *Service) members(ctx context.Context, server, change, name string) ([]nodeapi.Member, error) {
-	command := []string{"member", change}
-	if name != "" {
-		command = append(command, name)
-	}
-	out, err := s.ask(ctx, server, command...)
-	if err != nil {
-		return nil, err
-	}
-	var list []nodeapi.Member
-	if err := json.Unmarshal(out, &list); err != nil {
-		return nil, fmt.Errorf("the members of the datastore, says %s: %w", server, err)
-	}
-	return list, nil
 }

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/testutil"
@@ -594,4 +596,83 @@ func TestAddCleansUp(t *testing.T) {
 	if err == nil || !strings.Contains(describe(err), "node remove") || strings.Contains(describe(err), "skiff delete") {
 		t.Errorf("error %v", describe(err))
 	}
+}
+
+// failingServer lets the second server join the datastore, as a voter, and end before it is ready; from its n-th start on it
+// stays.
+func (w *world) failingServer(n int) {
+	starts := 0
+	w.engine.OnStart(func(p *dockertest.Process) int {
+		if p.Name != "skiff-demo-server-2" {
+			return fakenode.Run(p)
+		}
+		starts++
+		stop, err := fakenode.Start(p)
+		if err != nil {
+			return 1
+		}
+		defer stop()
+		if starts >= n {
+			<-p.Stopping()
+		}
+		return 1
+	})
+}
+
+// TestAddOfVoterFails adds a server that becomes a member with a vote and ends: it is there for the vote on its removal.
+func TestAddOfVoterFails(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	w.SetMemberLimit(5 * time.Second)
+	w.failingServer(2)
+	w.engine.Before("Exec", 0, func(context.Context) error { // the removal is asked for when it has ended
+		for len(w.calls(0, "StartContainer")) == 5 && w.engine.Runs("skiff-demo-server-2") {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	if _, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{}); err == nil {
+		t.Fatal("no error")
+	}
+	w.asBefore(t)
+}
+
+// TestAddKeepsVoter keeps a server that is a member with a vote and does not come back: without it, the cluster would be
+// lost.
+func TestAddKeepsVoter(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 0)
+	w.SetMemberLimit(200 * time.Millisecond)
+	w.failingServer(100)
+	const start = "StartContainer skiff-demo-server-2"
+	broken := true
+	w.engine.Before("StartContainer", 0, func(context.Context) error { // it starts once only
+		calls := w.calls(0, "StartContainer")
+		if at := slices.Index(calls, start); broken && calls[len(calls)-1] == start && at < len(calls)-1 {
+			return errors.New("no space left on device")
+		}
+		return nil
+	})
+	_, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{})
+	if text := describe(err); !strings.Contains(text, "node skiff-demo-server-2 is kept") || !strings.Contains(text, "no majority") || !strings.Contains(text, "node remove skiff-demo-server-2") ||
+		strings.Contains(text, "skiff delete") {
+		t.Errorf("error %s", text)
+	}
+	if got, want := w.nodes(t), []string{"server-1", "server-2", "edge-1"}; !slices.Equal(got, want) {
+		t.Errorf("nodes %q, want %q", got, want)
+	}
+	if left := w.engine.Objects(); !slices.Contains(left, "volume skiff-demo-server-2") || slices.Contains(left, "volume skiff-demo-server-3") {
+		t.Errorf("there is %q", left)
+	}
+	if slices.Contains(w.kube.said(), "delete skiff-demo-server-2") {
+		t.Error("its object was removed")
+	}
+	// When it runs after all, it can go.
+	broken = false
+	w.engine.OnStart(fakenode.Run)
+	if _, err := w.Start(t.Context(), "demo", time.Minute); err != nil {
+		t.Fatal(describe(err))
+	}
+	w.mustRemove(t, "server-2")
+	w.answers(t)
 }

@@ -84,8 +84,8 @@ type creation struct {
 	opts    CreateOptions
 	// id is on every object that is made, and tells them from those of others.
 	id string
-	// keep is the role of nodes that a rollback leaves alone.
-	keep nodeapi.Role
+	// keep are the nodes that a rollback leaves alone.
+	keep []string
 	// leftovers says what to do about what a rollback could not remove; "" to delete the cluster.
 	leftovers string
 

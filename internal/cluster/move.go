@@ -64,9 +64,11 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 func (a *addition) moveBack(ctx context.Context) error {
 	err := a.remake(ctx, a.moving.name, a.config.Servers)
 	if err != nil {
-		a.creation.keep = nodeapi.RoleEdge
+		a.creation.keep = append(a.creation.keep, a.plan.entry)
 	} else {
-		err = a.service.Engine.StartContainer(ctx, a.moving.name)
+		starting, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		err = a.service.Engine.StartContainer(starting, a.moving.name)
 	}
 	if err != nil {
 		return &fault.Error{Code: fault.CodeOf(err), Summary: fmt.Sprintf("the API's endpoint could not be given back to %s", a.moving.name), Cause: err,
@@ -85,9 +87,11 @@ func (a *addition) awaitAPI(ctx context.Context) error {
 // that runs, it stays there.
 func (a *addition) undo(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	made, err := a.creation.made(ctx)
-	if err != nil {
-		return errors.Join(err, a.creation.rollback(ctx, false)) // which says what to do
+	looking, cancel := context.WithTimeout(ctx, rollbackTimeout)
+	defer cancel()
+	made, err := a.creation.made(looking)
+	if err != nil { // it may be a server with a vote
+		return a.creation.notRemoved(err)
 	}
 	var mine []string // those of the planned nodes that are this addition's
 	edgeRuns := false
@@ -97,33 +101,29 @@ func (a *addition) undo(ctx context.Context) error {
 	for _, c := range made.containers {
 		edgeRuns = edgeRuns || c.Name == a.plan.entry && c.State == nodeRunning
 	}
-	for _, n := range a.plan.nodes {
-		if n.role == nodeapi.RoleServer && slices.Contains(mine, n.name) {
-			a.withdraw(ctx, n.name)
+	for _, name := range a.announced {
+		if withdrawErr := a.withdraw(ctx, name); withdrawErr != nil {
+			err = errors.Join(err, withdrawErr)
+			a.creation.keep = append(a.creation.keep, name)
 		}
 	}
 	if a.moved && edgeRuns {
-		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
+		a.creation.keep = append(a.creation.keep, a.plan.entry) // it is the endpoint now
 	} else if a.moved {
-		err = a.moveBack(ctx)
+		err = errors.Join(err, a.moveBack(ctx))
 	}
 	err = errors.Join(err, a.creation.rollback(ctx, false))
-	if a.moved && edgeRuns {
-		err = errors.Join(err, a.awaitAPI(ctx))
-	}
 	for _, name := range mine {
+		if slices.Contains(a.creation.keep, name) {
+			continue
+		}
 		// The API may be what does not work, and then the object was not made either.
 		deleting, cancel := context.WithTimeout(ctx, askTimeout)
 		_ = a.service.Kube.DeleteNode(deleting, a.creds, name)
 		cancel()
 	}
+	if a.moved && edgeRuns && len(a.creation.keep) == 1 { // with a server that was kept it may not answer at all
+		err = errors.Join(err, a.awaitAPI(ctx))
+	}
 	return err
-}
-
-// withdraw takes back the announcement of a member. If there was none, there is nothing to take back; if it cannot be,
-// the next addition will say so.
-func (a *addition) withdraw(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
-	defer cancel()
-	_, _ = a.service.members(ctx, a.member, "remove", name)
 }

@@ -73,7 +73,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			}
 			return nil
 		case event.KindMember:
-			_, err := s.members(ctx, helper, "remove", n.Name)
+			_, err := s.members(ctx, c.Name, helper, "remove", n.Name)
 			return err
 		case event.KindStop:
 			cordoned = false // from here on there is no way back

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
@@ -260,4 +261,20 @@ func TestRemoveLost(t *testing.T) {
 	must(t, w.engine.RemoveContainer(t.Context(), demoNode))
 	_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
 	wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+}
+
+// TestRemoveWithoutMajority says so when the datastore does not answer, also by force.
+func TestRemoveWithoutMajority(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	w.SetMemberLimit(20 * time.Millisecond)
+	w.engine.OnExec(func(ctx context.Context, _ *dockertest.Process, _ cluster.ExecSpec) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	err := w.RemoveNode(t.Context(), "demo", "server-3", cluster.RemoveOptions{Force: true})
+	wantFault(t, err, fault.NotReady, "no majority", "skiff status demo")
+	if got := w.nodes(t); len(got) != 4 {
+		t.Errorf("nodes %q", got)
+	}
 }

@@ -29,6 +29,8 @@ type Service struct {
 	portBusy    func(netip.Addr, uint16) bool
 	hostSubnets func() []netip.Prefix
 	grace       time.Duration
+	// memberLimit is how long a change of the datastore's members may take; 0 means memberTimeout.
+	memberLimit time.Duration
 }
 
 func (s *Service) emit(e event.Event) {
