@@ -85,6 +85,8 @@ type addition struct {
 	// its container has been touched.
 	moving *plannedNode
 	moved  bool
+	// announced are the servers that the datastore may know; one is announced at a time.
+	announced []string
 	// config is what the nodes that are there were told, as far as it is the same for all.
 	config nodeapi.Config
 }
@@ -287,8 +289,8 @@ func (a *addition) steps() []Step {
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
-		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "make its container anew, without the port of the API", After: []string{certs}}
-		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: a.plan.detail(a.plan.node(a.plan.entry)), After: []string{move.ID}}
+		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "create " + a.plan.entry + ", then make this container anew, without the port of the API", After: []string{certs}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: strings.TrimPrefix(a.plan.detail(a.plan.node(a.plan.entry)), "create and "), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
@@ -320,10 +322,15 @@ func (a *addition) do(ctx context.Context, step Step) error {
 	case event.KindCerts:
 		return a.makeCertificates(ctx)
 	case event.KindMember:
-		_, err := a.service.members(ctx, a.member, "add", step.Subject)
+		a.announced = append(a.announced, step.Subject)
+		_, err := a.service.members(ctx, a.cluster.Name, a.member, "add", step.Subject)
 		return err
 	case event.KindMove:
 		return a.move(ctx)
+	case event.KindNode:
+		if a.moving != nil && step.Subject == a.plan.entry { // it has been made
+			return a.creation.readiness.start(ctx, step.Subject)
+		}
 	}
 	return a.creation.do(ctx, step)
 }
@@ -354,22 +361,4 @@ func (a *addition) makeCertificates(ctx context.Context) error {
 	}
 	a.creation.files, err = a.plan.certificates(authority)
 	return err
-}
-
-// members changes the datastore's list of members through a server that runs, and returns it. change is "add",
-// "remove" or "list".
-func (s *Service) members(ctx context.Context, server, change, name string) ([]nodeapi.Member, error) {
-	command := []string{"member", change}
-	if name != "" {
-		command = append(command, name)
-	}
-	out, err := s.ask(ctx, server, command...)
-	if err != nil {
-		return nil, err
-	}
-	var list []nodeapi.Member
-	if err := json.Unmarshal(out, &list); err != nil {
-		return nil, fmt.Errorf("the members of the datastore, says %s: %w", server, err)
-	}
-	return list, nil
 }

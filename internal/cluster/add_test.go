@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/testutil"
@@ -261,8 +263,8 @@ func TestAddServers(t *testing.T) {
 		}
 	}
 	calls := w.calls(began, "CopyFrom", "CreateVolume", "CreateContainer", "StartContainer", "StopContainer", "RemoveContainer", "RemoveVolume")
-	inOrder(t, calls, "CopyFrom skiff-demo-server-1:/var/lib/skiff/pki/etcd-ca.key", "StopContainer "+demoNode, "RemoveContainer "+demoNode, "CreateContainer "+demoNode,
-		"StartContainer "+demoNode, "CreateContainer "+demoEdge, "StartContainer "+demoEdge)
+	inOrder(t, calls, "CopyFrom skiff-demo-server-1:/var/lib/skiff/pki/etcd-ca.key", "CreateContainer "+demoEdge, "CreateContainer "+demoNode+".new",
+		"StopContainer "+demoNode, "RemoveContainer "+demoNode, "StartContainer "+demoNode, "StartContainer "+demoEdge)
 	if slices.Contains(calls, "RemoveVolume "+demoNode) || slices.Contains(calls, "CreateVolume "+demoNode) {
 		t.Errorf("the volume did not stay: %q", calls)
 	}
@@ -416,6 +418,9 @@ func TestAddFailsAnywhere(t *testing.T) {
 					e.After(method, n, func(context.Context) error { return injected })
 				},
 			} {
+				if when == "after" && c == (call{"RenameContainer", 1}) {
+					continue // its answer is that there is nothing to rename
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", group.Role, c, when), func(t *testing.T) {
 					w := newWorld(t)
 					w.mustCreateOf(t, "demo", 1, 1)
@@ -456,13 +461,15 @@ func TestAddIsCancelledAnywhere(t *testing.T) {
 // TestAddOfServersFails tells apart what happens to the endpoint: it goes back unless its edge runs.
 func TestAddOfServersFails(t *testing.T) {
 	for name, tc := range map[string]struct {
-		call    string // that fails
+		call    string // that fails; of a call of replace, which names an ID, the method
 		edge    bool   // it stays
 		touched bool   // the first server
 	}{
 		"certificates":           {"CopyFrom " + demoNode + ":/var/lib/skiff/pki/etcd-ca.key", false, false},
 		"the server stays":       {"StopContainer " + demoNode, false, true},
-		"the server comes back":  {"CreateContainer " + demoNode, false, true},
+		"the edge is not made":   {"CreateContainer " + demoEdge, false, false},
+		"the server stays as is": {"CreateContainer " + demoNode + ".new", false, false},
+		"the server stays away":  {"RenameContainer", false, true},
 		"the server is not told": {"CopyTo " + demoNode + ":/var/lib/skiff", false, true},
 		"the edge":               {"StartContainer " + demoEdge, false, true},
 		"the second server":      {"StartContainer skiff-demo-server-2", true, true},
@@ -472,7 +479,11 @@ func TestAddOfServersFails(t *testing.T) {
 			w := newWorld(t)
 			w.mustCreateOf(t, "demo", 1, 1)
 			id := w.containerID(t, demoNode)
-			w.engine.FailOn(tc.call, errors.New("no"))
+			if strings.Contains(tc.call, " ") {
+				w.engine.FailOn(tc.call, errors.New("no"))
+			} else {
+				w.engine.Fail(tc.call, w.engine.Count(tc.call)+2, errors.New("no"))
+			}
 			if _, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{}); err == nil {
 				t.Fatal("no error")
 			}
@@ -508,7 +519,7 @@ func TestPortIsTakenMeanwhile(t *testing.T) {
 		return nil
 	})
 	_, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{})
-	if err == nil || !strings.Contains(describe(err), "could not be given back") || !strings.Contains(describe(err), "docker start "+demoNode) {
+	if err == nil || !strings.Contains(describe(err), "could not be given back") || !strings.Contains(describe(err), "skiff start demo") {
 		t.Errorf("error %s", describe(err))
 	}
 	if left := w.engine.Objects(); !slices.Equal(left, []string{"container " + demoNode, "network skiff-demo", "volume " + demoNode}) {
@@ -585,4 +596,83 @@ func TestAddCleansUp(t *testing.T) {
 	if err == nil || !strings.Contains(describe(err), "node remove") || strings.Contains(describe(err), "skiff delete") {
 		t.Errorf("error %v", describe(err))
 	}
+}
+
+// failingServer lets the second server join the datastore, as a voter, and end before it is ready; from its n-th start on it
+// stays.
+func (w *world) failingServer(n int) {
+	starts := 0
+	w.engine.OnStart(func(p *dockertest.Process) int {
+		if p.Name != "skiff-demo-server-2" {
+			return fakenode.Run(p)
+		}
+		starts++
+		stop, err := fakenode.Start(p)
+		if err != nil {
+			return 1
+		}
+		defer stop()
+		if starts >= n {
+			<-p.Stopping()
+		}
+		return 1
+	})
+}
+
+// TestAddOfVoterFails adds a server that becomes a member with a vote and ends: it is there for the vote on its removal.
+func TestAddOfVoterFails(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	w.SetMemberLimit(5 * time.Second)
+	w.failingServer(2)
+	w.engine.Before("Exec", 0, func(context.Context) error { // the removal is asked for when it has ended
+		for len(w.calls(0, "StartContainer")) == 5 && w.engine.Runs("skiff-demo-server-2") {
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	if _, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{}); err == nil {
+		t.Fatal("no error")
+	}
+	w.asBefore(t)
+}
+
+// TestAddKeepsVoter keeps a server that is a member with a vote and does not come back: without it, the cluster would be
+// lost.
+func TestAddKeepsVoter(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 0)
+	w.SetMemberLimit(200 * time.Millisecond)
+	w.failingServer(100)
+	const start = "StartContainer skiff-demo-server-2"
+	broken := true
+	w.engine.Before("StartContainer", 0, func(context.Context) error { // it starts once only
+		calls := w.calls(0, "StartContainer")
+		if at := slices.Index(calls, start); broken && calls[len(calls)-1] == start && at < len(calls)-1 {
+			return errors.New("no space left on device")
+		}
+		return nil
+	})
+	_, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{})
+	if text := describe(err); !strings.Contains(text, "node skiff-demo-server-2 is kept") || !strings.Contains(text, "no majority") || !strings.Contains(text, "node remove skiff-demo-server-2") ||
+		strings.Contains(text, "skiff delete") {
+		t.Errorf("error %s", text)
+	}
+	if got, want := w.nodes(t), []string{"server-1", "server-2", "edge-1"}; !slices.Equal(got, want) {
+		t.Errorf("nodes %q, want %q", got, want)
+	}
+	if left := w.engine.Objects(); !slices.Contains(left, "volume skiff-demo-server-2") || slices.Contains(left, "volume skiff-demo-server-3") {
+		t.Errorf("there is %q", left)
+	}
+	if slices.Contains(w.kube.said(), "delete skiff-demo-server-2") {
+		t.Error("its object was removed")
+	}
+	// When it runs after all, it can go.
+	broken = false
+	w.engine.OnStart(fakenode.Run)
+	if _, err := w.Start(t.Context(), "demo", time.Minute); err != nil {
+		t.Fatal(describe(err))
+	}
+	w.mustRemove(t, "server-2")
+	w.answers(t)
 }

@@ -116,24 +116,22 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 // of its servers does.
 func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
-	names := map[string]bool{}
 	servers, running, paused := 0, 0, 0
-	for _, container := range at.containers {
-		names[container.Name] = true
-		paused += choose(container.State == nodePaused, 1, 0)
-		if container.Labels[nodeapi.LabelRole] == string(nodeapi.RoleServer) {
+	for _, n := range c.Nodes {
+		paused += choose(n.State == nodePaused, 1, 0)
+		if n.Role == nodeapi.RoleServer {
 			servers++
-			running += choose(container.State == nodeRunning, 1, 0)
+			running += choose(n.State == nodeRunning, 1, 0)
 		}
 	}
-	for _, v := range at.volumes {
-		if role := v.Labels[nodeapi.LabelRole]; !names[v.Name] {
-			hint := fmt.Sprintf("Another skiff may be working on it. If none is, run 'skiff delete %s', then create it again.", c.Name)
-			if role == string(nodeapi.RoleAgent) {
-				hint = fmt.Sprintf("Another skiff may be working on it. If none is, remove what is left of the node, with the data of its pods: 'docker volume rm %s'.", v.Name)
-			}
-			return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", v.Name, c.Name), Hint: hint}
+	for _, n := range c.lost {
+		hint := "Another skiff may be working on it. If none is, "
+		if servers == 0 { // whose volume has all the data
+			hint += fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", n.Name, c.Name)
+		} else {
+			hint += fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
 		}
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name), Hint: hint}
 	}
 	made := servers > 0 && len(at.networks) > 0 && len(at.volumes) > 0
 	if c.State == StateIncomplete && !made {

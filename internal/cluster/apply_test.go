@@ -170,7 +170,7 @@ func TestApply(t *testing.T) {
 		{
 			what:  "the size of agents: their containers are made anew, one after the other",
 			file:  "kubernetes: {extraArgs: {kubelet: {max-pods: 50}}}\nnodes:\n- role: server\n- role: agent\n  count: 2\n  memory: 1Gi\n  labels: {disk: slow}\n",
-			calls: []string{"StopContainer agent-1", "RemoveContainer agent-1", "CreateContainer agent-1", "StartContainer agent-1", "StopContainer agent-2", "RemoveContainer agent-2", "CreateContainer agent-2", "StartContainer agent-2"},
+			calls: []string{"CreateContainer agent-1.new", "StopContainer agent-1", "RemoveContainer agent-1", "StartContainer agent-1", "CreateContainer agent-2.new", "StopContainer agent-2", "RemoveContainer agent-2", "StartContainer agent-2"},
 			kube: []string{"change agent-1: labels map[disk:slow] without [], taints [] without []", "change agent-2: labels map[disk:slow] without [], taints [] without []",
 				"vacate agent-1", "uncordon agent-1", "vacate agent-2", "uncordon agent-2"},
 			remade: []string{"agent-1", "agent-2"},

@@ -84,8 +84,8 @@ type creation struct {
 	opts    CreateOptions
 	// id is on every object that is made, and tells them from those of others.
 	id string
-	// keep is the role of nodes that a rollback leaves alone.
-	keep nodeapi.Role
+	// keep are the nodes that a rollback leaves alone.
+	keep []string
 	// leftovers says what to do about what a rollback could not remove; "" to delete the cluster.
 	leftovers string
 
@@ -194,8 +194,16 @@ func (c *creation) createNetwork(ctx context.Context) error {
 	return c.service.Engine.CreateNetwork(ctx, spec)
 }
 
-// startNode creates a node's container, gives it its configuration and keys, and starts it.
+// startNode creates a node's container and starts it.
 func (c *creation) startNode(ctx context.Context, n plannedNode) error {
+	if err := c.createNode(ctx, n); err != nil {
+		return err
+	}
+	return c.readiness.start(ctx, n.name)
+}
+
+// createNode creates a node's container, and gives it its configuration and keys.
+func (c *creation) createNode(ctx context.Context, n plannedNode) error {
 	archive, err := nodeFiles(c.plan.config(n), c.files[n.name])
 	if err != nil {
 		return err
@@ -207,10 +215,7 @@ func (c *creation) startNode(ctx context.Context, n plannedNode) error {
 	if _, err := c.service.Engine.CreateContainer(creating, spec); err != nil {
 		return err
 	}
-	if err := c.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive); err != nil {
-		return err
-	}
-	return c.readiness.start(ctx, n.name)
+	return c.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
 }
 
 // explain says in the user's words what an engine's refusal means for the creation.

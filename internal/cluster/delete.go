@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -45,7 +46,7 @@ func described(kind event.Kind, name string) string { return string(kind) + " " 
 
 // each calls f for every object, in the order of removal.
 func (o *objects) each(f func(kind event.Kind, name string)) {
-	for _, c := range o.containers {
+	for _, c := range slices.Concat(o.containers, o.leftovers) {
 		f(event.KindNode, c.Name)
 	}
 	for _, n := range o.networks {
@@ -61,7 +62,7 @@ func (o *objects) each(f func(kind event.Kind, name string)) {
 // the reason if it is still there.
 func removeAll(ctx context.Context, engine Provisioner, o *objects, told func(event.Kind, string, error)) error {
 	var containers, rest removals
-	for _, c := range o.containers {
+	for _, c := range slices.Concat(o.containers, o.leftovers) {
 		containers.add(event.KindNode, c.Name, func() error { return engine.RemoveContainer(ctx, c.ID) })
 	}
 	for _, n := range o.networks {

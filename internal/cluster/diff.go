@@ -62,6 +62,7 @@ const (
 // member is a node that is there, with what becomes of it.
 type member struct {
 	name   string
+	id     string // of its container
 	role   nodeapi.Role
 	state  string // as the engine says
 	image  string
@@ -82,7 +83,7 @@ type member struct {
 
 // newMember makes a member of a container and its configuration.
 func newMember(c Container, config nodeapi.Config) *member {
-	m := &member{name: c.Name, role: nodeapi.Role(c.Labels[nodeapi.LabelRole]), state: c.State, image: c.Image, labels: c.Labels, config: config, group: groupOf(c), at: -1}
+	m := &member{name: c.Name, id: c.ID, role: nodeapi.Role(c.Labels[nodeapi.LabelRole]), state: c.State, image: c.Image, labels: c.Labels, config: config, group: groupOf(c), at: -1}
 	network := networkName(c.Labels[nodeapi.LabelCluster])
 	m.address, m.address6 = c.Addresses[network], c.Addresses6[network]
 	m.group.Labels, m.group.Taints = config.Labels, config.Taints

@@ -44,6 +44,9 @@ type Provisioner interface {
 	// PauseContainer freezes all processes of a container, UnpauseContainer lets them go on.
 	PauseContainer(ctx context.Context, name string) error
 	UnpauseContainer(ctx context.Context, name string) error
+	// RenameContainer gives a container another name. It is no failure if the container has that name already, and
+	// fault.Conflict if another one has it.
+	RenameContainer(ctx context.Context, container, name string) error
 	// RemoveContainer kills and removes a container and its anonymous volumes.
 	RemoveContainer(ctx context.Context, name string) error
 	RemoveNetwork(ctx context.Context, name string) error

@@ -21,6 +21,9 @@ func (s *Service) SetHost(portBusy func(uint16) bool, subnets ...netip.Prefix) {
 // SetGrace sets how long an engine's call goes on after a cancellation.
 func (s *Service) SetGrace(d time.Duration) { s.grace = d }
 
+// SetMemberLimit sets how long a change of the datastore's members may take.
+func (s *Service) SetMemberLimit(d time.Duration) { s.memberLimit = d }
+
 // PlannedPort is the host port of the API.
 func (p *Plan) PlannedPort() uint16 { return p.spec.APIPort }
 
@@ -60,7 +63,7 @@ func AskAPI(ctx context.Context, creds *Credentials) error {
 
 // Members is the datastore's list of members, as one server has it.
 func (s *Service) Members(ctx context.Context, server string) ([]nodeapi.Member, error) {
-	return s.members(ctx, server, "list", "")
+	return s.members(ctx, "demo", server, "list", "")
 }
 
 // Follow reads a node's output as a creation does.

@@ -19,6 +19,7 @@ const (
 	nodePaused  = "paused"
 	nodeExited  = "exited"
 	nodeDead    = "dead"
+	nodeLost    = "lost" // ours: there is no container
 )
 
 // Stop stops a cluster in order: agents first, whose pods end while there is still somebody to tell, then servers, then
@@ -66,6 +67,11 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 	if err != nil {
 		return nil, err
 	}
+	for _, node := range c.leftovers {
+		if err := s.discard(ctx, node); err != nil {
+			return nil, err
+		}
+	}
 	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
 	var steps []Step
@@ -85,6 +91,9 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 		start := Step{ID: "start/" + n.Name, Kind: event.KindStart, Subject: n.Name, Detail: "wait until it is ready", After: []string{node.ID}}
 		check.After = append(check.After, start.ID)
 		steps = append(steps, node, start)
+	}
+	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == c.entry }) && c.named(c.entry).State != nodeRunning {
+		check.Skip, check.Detail = true, c.entry+" does not run"
 	}
 	err = s.carryOut(ctx, "the starting of cluster "+c.Name, append(steps, check), func(ctx context.Context, step Step) error {
 		switch step.Kind {
@@ -237,16 +246,19 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 		return c, nil
 	}
 	var half []string
-	runs := false
+	runs, has, halfServer := false, false, false // a server
 	for _, n := range c.Nodes {
-		runs = runs || n.State == nodeRunning && n.Role == nodeapi.RoleServer
-		if n.State == nodeCreated || n.State == nodeDead {
+		made := n.State != nodeCreated && n.State != nodeDead
+		if n.Role == nodeapi.RoleServer {
+			runs, has, halfServer = runs || n.State == nodeRunning, has || made, halfServer || !made
+		}
+		if !made {
 			half = append(half, n.Name)
 		}
 	}
-	if runs && len(half) > 0 { // the rest works
+	if len(half) > 0 && (runs || has && !halfServer) { // the rest works, or would
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: %s was not made to its end", name, strings.Join(half, ", ")),
-			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " "))}
+			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " ")+choose(runs, "", " --force"))}
 	}
 	return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
 		Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}

@@ -211,13 +211,12 @@ func TestLifeRefuses(t *testing.T) {
 		t.Run(what+"/no cluster", func(t *testing.T) { wantFault(t, do(), fault.NotFound, "skiff create demo") })
 	}
 	half := newWorld(t)
-	half.engine.FailOn("CopyTo skiff-demo-agent-1:/var/lib/skiff", errors.New("no"))
-	s := spec("demo")
-	s.Groups = cluster.Groups(1, 1)
-	if _, err := half.Create(t.Context(), s, cluster.CreateOptions{Retain: true}); err == nil {
-		t.Fatal("it was created")
+	half.mustCreateOf(t, "demo", 1, 1)
+	server := half.container(t, demoNode)
+	must(t, half.engine.RemoveContainer(t.Context(), demoNode))
+	if _, err := half.engine.CreateContainer(t.Context(), server); err != nil {
+		t.Fatal(err)
 	}
-	half.engine.Kill(demoNode, 1)
 	before := half.changes()
 	for what, do := range half.all(t.Context()) {
 		t.Run(what+"/incomplete", func(t *testing.T) {
@@ -247,7 +246,14 @@ func TestHalfANode(t *testing.T) {
 			wantFault(t, do(), fault.NotReady, "skiff-demo-agent-1 was not made to its end", "skiff --cluster demo node remove skiff-demo-agent-1")
 		}
 	}
-	w.mustRemove(t, "agent-1")
+	// What is there is not given up for it when nothing runs, either.
+	w.engine.Kill(demoNode, 1)
+	_, err := w.Start(t.Context(), "demo", time.Minute)
+	wantFault(t, err, fault.NotReady, "skiff-demo-agent-1 was not made to its end", "skiff --cluster demo node remove skiff-demo-agent-1 --force")
+	must(t, w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{Force: true}))
+	if _, err := w.Start(t.Context(), "demo", time.Minute); err != nil {
+		t.Fatal(describe(err))
+	}
 	if got := w.state(t); got != cluster.StateRunning {
 		t.Errorf("the cluster is %s", got)
 	}
@@ -265,7 +271,7 @@ func TestLifeIsCancelled(t *testing.T) {
 		"stop":       {"StopContainer", nil, "the stopping of cluster demo"},
 		"pause":      {"PauseContainer", nil, "the pausing of cluster demo"},
 		"resume":     {"UnpauseContainer", func(t *testing.T, w *world) { must(t, w.Pause(t.Context(), "demo")) }, "the resuming of cluster demo"},
-		"node start": {"StartContainer", stopAll, "the starting of cluster demo"},
+		"node start": {"StartContainer", func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "agent-1")) }, "the starting of cluster demo"},
 		"node stop":  {"StopContainer", nil, "the stopping of node skiff-demo-agent-1"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -362,7 +368,11 @@ func TestNodesStartWithAMajorityOnly(t *testing.T) {
 	if got := w.engine.Count("StartContainer"); got != started {
 		t.Errorf("%d containers were started", got-started)
 	}
+	// The edge is still stopped: nobody waits for the API at its port.
 	must(t, w.StartNodes(t.Context(), "demo", []string{"server-1", "server-3"}, time.Minute))
+	if !slices.Contains(w.events.states(), "ready/api skipped") {
+		t.Errorf("told %q", w.events.states())
+	}
 	must(t, w.StartNodes(t.Context(), "demo", []string{"agent-1"}, time.Minute))
 }
 

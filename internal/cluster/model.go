@@ -111,6 +111,10 @@ type Cluster struct {
 	Ephemeral bool      `json:"ephemeral,omitempty"`
 	Created   time.Time `json:"created"`
 	Nodes     []Node    `json:"nodes"`
+
+	entry     string   // the node that publishes the API, "" if there is none
+	lost      []Node   // of which there is a volume and no container
+	leftovers []string // nodes beside which is a container that was to take their place; see remake.go
 }
 
 // Node is a node's container.

@@ -15,9 +15,14 @@ import (
 // moveTimeout bounds how long a server's container may take to be made anew.
 const moveTimeout = time.Minute
 
-// move makes the container of the only server anew: without the port that an edge is to have, and as one of several.
+// move makes the container of the only server anew: without the port that an edge is to have, and as one of several. The
+// edge is made before, and started after, so that there is always a container that says where the API is.
 func (a *addition) move(ctx context.Context) error {
-	a.moved = true
+	edge := a.plan.node(a.plan.entry)
+	edge.labels[nodeapi.LabelRemade] = "true"
+	if err := a.creation.createNode(ctx, edge); err != nil {
+		return err
+	}
 	if err := a.remake(ctx, a.plan.entry, a.plan.members(*a.moving)); err != nil {
 		return err
 	}
@@ -25,9 +30,9 @@ func (a *addition) move(ctx context.Context) error {
 }
 
 // remake makes the container of the moving server anew, with the endpoint on entry and other servers than before. Its
-// volume stays. From its beginning on there is no way back but forward, so a cancellation waits until it is done.
+// volume stays. A cancellation waits until it is done.
 func (a *addition) remake(ctx context.Context, entry string, servers []string) error {
-	engine, n := a.service.Engine, *a.moving
+	n := *a.moving
 	config := a.config
 	config.Servers = servers
 	archive, err := nodeFiles(config, nil)
@@ -36,12 +41,6 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
 	defer cancel()
-	if err := ignoreMissing(engine.StopContainer(ctx, n.name, stopGrace)); err != nil {
-		return err
-	}
-	if err := ignoreMissing(engine.RemoveContainer(ctx, n.name)); err != nil {
-		return err
-	}
 	plan := *a.plan
 	plan.entry = entry
 	spec := plan.container(n)
@@ -49,23 +48,38 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 		delete(spec.Labels, nodeapi.LabelAPIAddress)
 		delete(spec.Labels, nodeapi.LabelAPIPort)
 	}
-	if _, err := engine.CreateContainer(ctx, spec); err != nil {
+	fresh, err := a.service.prepare(ctx, spec, nil)
+	if err != nil {
 		return err
 	}
-	return engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
+	a.moved = true
+	if err := a.service.replace(ctx, n.name, fresh); err != nil {
+		return err
+	}
+	return a.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
 }
 
-// moveBack gives the endpoint back to the server that had it, and waits until the API answers there.
+// moveBack gives the endpoint back to the server that had it, and waits until the API answers there. The edge has to stay
+// if the server does not get it: nothing else says any more where the API is.
 func (a *addition) moveBack(ctx context.Context) error {
 	err := a.remake(ctx, a.moving.name, a.config.Servers)
-	if err == nil {
-		err = a.service.Engine.StartContainer(ctx, a.moving.name)
+	if err != nil {
+		a.creation.keep = append(a.creation.keep, a.plan.entry)
+	} else {
+		starting, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		err = a.service.Engine.StartContainer(starting, a.moving.name)
 	}
 	if err != nil {
 		return &fault.Error{Code: fault.CodeOf(err), Summary: fmt.Sprintf("the API's endpoint could not be given back to %s", a.moving.name), Cause: err,
-			Hint: fmt.Sprintf("Remove what is in its way, then run 'docker start %s'. Its data is there: do not delete the cluster.", a.moving.name)}
+			Hint: fmt.Sprintf("Remove what is in its way, then run 'skiff start %s'. Its data is there: do not delete the cluster.", a.cluster.Name)}
 	}
 	a.service.emit(event.Event{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, State: event.Undone})
+	return a.awaitAPI(ctx)
+}
+
+// awaitAPI waits until the API answers where it is now.
+func (a *addition) awaitAPI(ctx context.Context) error {
 	return a.service.newReadiness(a.cluster.Name, moveTimeout, a.cluster.wake()).checkAPI(ctx, a.creds)
 }
 
@@ -73,9 +87,11 @@ func (a *addition) moveBack(ctx context.Context) error {
 // that runs, it stays there.
 func (a *addition) undo(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	made, err := a.creation.made(ctx)
-	if err != nil {
-		return errors.Join(err, a.creation.rollback(ctx, false)) // which says what to do
+	looking, cancel := context.WithTimeout(ctx, rollbackTimeout)
+	defer cancel()
+	made, err := a.creation.made(looking)
+	if err != nil { // it may be a server with a vote
+		return a.creation.notRemoved(err)
 	}
 	var mine []string // those of the planned nodes that are this addition's
 	edgeRuns := false
@@ -85,31 +101,29 @@ func (a *addition) undo(ctx context.Context) error {
 	for _, c := range made.containers {
 		edgeRuns = edgeRuns || c.Name == a.plan.entry && c.State == nodeRunning
 	}
-	for _, n := range a.plan.nodes {
-		if n.role == nodeapi.RoleServer && slices.Contains(mine, n.name) {
-			a.withdraw(ctx, n.name)
+	for _, name := range a.announced {
+		if withdrawErr := a.withdraw(ctx, name); withdrawErr != nil {
+			err = errors.Join(err, withdrawErr)
+			a.creation.keep = append(a.creation.keep, name)
 		}
 	}
 	if a.moved && edgeRuns {
-		a.creation.keep = nodeapi.RoleEdge // it is the endpoint now
-	}
-	err = a.creation.rollback(ctx, false)
-	if a.moved && !edgeRuns {
+		a.creation.keep = append(a.creation.keep, a.plan.entry) // it is the endpoint now
+	} else if a.moved {
 		err = errors.Join(err, a.moveBack(ctx))
 	}
+	err = errors.Join(err, a.creation.rollback(ctx, false))
 	for _, name := range mine {
+		if slices.Contains(a.creation.keep, name) {
+			continue
+		}
 		// The API may be what does not work, and then the object was not made either.
 		deleting, cancel := context.WithTimeout(ctx, askTimeout)
 		_ = a.service.Kube.DeleteNode(deleting, a.creds, name)
 		cancel()
 	}
+	if a.moved && edgeRuns && len(a.creation.keep) == 1 { // with a server that was kept it may not answer at all
+		err = errors.Join(err, a.awaitAPI(ctx))
+	}
 	return err
-}
-
-// withdraw takes back the announcement of a member. If there was none, there is nothing to take back; if it cannot be,
-// the next addition will say so.
-func (a *addition) withdraw(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
-	defer cancel()
-	_, _ = a.service.members(ctx, a.member, "remove", name)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,24 +32,35 @@ type objects struct {
 	containers []Container
 	networks   []Network
 	volumes    []Volume
+	// leftovers are containers that were to take the place of others; see remake.go.
+	leftovers []Container
 }
 
-// observe looks at the engine once.
-func observe(ctx context.Context, engine Inspector) (*observation, error) {
+// observe looks at the engine once. It changes one thing: a container that was to take a node's place takes it, if whoever
+// made it was interrupted before; nothing else could be said of that node.
+func observe(ctx context.Context, engine Engine) (*observation, error) {
 	o := &observation{objects: map[string]*objects{}}
 	var containers []Container
 	var volumes []Volume
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { o.engine, err = engine.Info(ctx); return err })
-	group.Go(func() (err error) { containers, err = engine.Containers(ctx, nodeapi.LabelCluster); return err })
-	group.Go(func() (err error) { o.networks, err = engine.Networks(ctx, ""); return err })
-	group.Go(func() (err error) { volumes, err = engine.Volumes(ctx, nodeapi.LabelCluster); return err })
+	group, looking := errgroup.WithContext(ctx)
+	group.Go(func() (err error) { o.engine, err = engine.Info(looking); return err })
+	group.Go(func() (err error) { containers, err = engine.Containers(looking, nodeapi.LabelCluster); return err })
+	group.Go(func() (err error) { o.networks, err = engine.Networks(looking, ""); return err })
+	group.Go(func() (err error) { volumes, err = engine.Volumes(looking, nodeapi.LabelCluster); return err })
 	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	containers, leftovers, err := adopt(ctx, engine, containers)
+	if err != nil {
 		return nil, err
 	}
 	for _, c := range containers {
 		at := o.of(c.Labels)
 		at.containers = append(at.containers, c)
+	}
+	for _, c := range leftovers {
+		at := o.of(c.Labels)
+		at.leftovers = append(at.leftovers, c)
 	}
 	for _, n := range o.networks {
 		if n.Labels[nodeapi.LabelCluster] != "" {
@@ -61,6 +73,10 @@ func observe(ctx context.Context, engine Inspector) (*observation, error) {
 		at.volumes = append(at.volumes, v)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.objects)) {
+		at := o.objects[name]
+		for i, c := range at.containers {
+			at.containers[i].State = at.stateOf(c)
+		}
 		o.clusters = append(o.clusters, o.objects[name].cluster(name, o.engine))
 	}
 	return o, nil
@@ -91,9 +107,18 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 		if labels[nodeapi.LabelRole] == string(nodeapi.RoleServer) { // which have the datastore
 			c.Ephemeral = c.Ephemeral || labels[nodeapi.LabelEphemeral] == "true"
 		}
-		if port := apiPort(container); port != 0 && c.Endpoint == "" {
-			c.Endpoint = endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
+		// There are two while an edge takes the API over: it is where it was until the edge has been started.
+		if port := apiPort(container); port != 0 && (c.entry == "" || c.named(c.entry).State == nodeCreated) {
+			c.entry, c.Endpoint = container.Name, endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
 		}
+	}
+	for _, v := range o.volumes {
+		if c.named(v.Name).Name == "" {
+			c.lost = append(c.lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: nodeLost})
+		}
+	}
+	for _, container := range o.leftovers {
+		c.leftovers = append(c.leftovers, strings.TrimSuffix(container.Name, freshSuffix))
 	}
 	slices.SortFunc(c.Nodes, compareNodes)
 	return c

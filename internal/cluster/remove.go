@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -22,12 +23,18 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		return err
 	}
 	n, err := c.node(node)
+	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.is(c, node) }); err != nil && i >= 0 {
+		n, err = c.lost[i], nil
+	}
 	if err != nil {
 		return err
 	}
 	helper, err := c.removable(n)
 	if err != nil {
 		return err
+	}
+	if n.Role == nodeapi.RoleEdge {
+		opts.Force = true // it has no pods
 	}
 	if !opts.Force && c.named(c.server()).State != nodeRunning {
 		if _, err := s.whole(ctx, cluster); err != nil {
@@ -66,14 +73,19 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			}
 			return nil
 		case event.KindMember:
-			_, err := s.members(ctx, helper, "remove", n.Name)
+			_, err := s.members(ctx, c.Name, helper, "remove", n.Name)
 			return err
 		case event.KindStop:
 			cordoned = false // from here on there is no way back
-			if n.State == nodeExited || n.State == nodeCreated {
+			if n.State == nodeExited || n.State == nodeCreated || n.State == nodeLost {
 				return nil
 			}
 			return s.stopNode(ctx, n)
+		}
+		if slices.Contains(c.leftovers, n.Name) {
+			if err := s.discard(ctx, n.Name); err != nil {
+				return err
+			}
 		}
 		return s.removeNode(ctx, creds, n, opts)
 	})
@@ -110,13 +122,16 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	refuse := func(hint, format string, args ...any) (string, error) {
 		return "", &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
 	}
+	if n.Role == nodeapi.RoleEdge && n.Name != c.entry {
+		return "", nil // one that was to take the API over, and did not
+	}
 	if n.Role == nodeapi.RoleEdge {
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s'.", c.Name), "%s is the cluster's endpoint: without it the kubeconfig leads nowhere", n.Name)
 	}
 	if n.Role == nodeapi.RoleAgent {
 		return "", nil
 	}
-	servers, running := 0, 0 // running ones besides n
+	servers, running := choose(n.State == nodeLost, 1, 0), 0 // running ones besides n
 	for _, other := range c.Nodes {
 		if other.Role != nodeapi.RoleServer {
 			continue
@@ -128,6 +143,8 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 		}
 	}
 	switch {
+	case n.State == nodeCreated && running > 0: // it was never started, so it has no vote
+		return helper, nil
 	case servers == 1:
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
 			"%s is the last server of cluster %s", n.Name, c.Name)

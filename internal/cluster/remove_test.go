@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
@@ -237,5 +238,43 @@ func TestRemoveFailsAnywhere(t *testing.T) {
 			}
 			w.mustAdd(t, servers(1))
 		})
+	}
+}
+
+// TestRemoveLost removes what is left of a node whose container somebody removed; apply says so.
+func TestRemoveLost(t *testing.T) {
+	const file = "nodes:\n- role: server\n  count: 3\n- role: agent\n"
+	w := changing(t, file)
+	for _, n := range []string{"skiff-demo-server-2", "skiff-demo-agent-1"} {
+		must(t, w.engine.RemoveContainer(t.Context(), n))
+		_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
+		wantFault(t, err, fault.NotReady, n+" of cluster demo has no container", "skiff --cluster demo node remove "+n)
+		w.mustRemove(t, strings.TrimPrefix(n, "skiff-demo-"))
+	}
+	if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-3"}) {
+		t.Errorf("members %q", got)
+	}
+	w.apply(t, file)
+
+	// The only server has all the data.
+	w = changing(t, "nodes:\n- role: server\n")
+	must(t, w.engine.RemoveContainer(t.Context(), demoNode))
+	_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
+	wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+}
+
+// TestRemoveWithoutMajority says so when the datastore does not answer, also by force.
+func TestRemoveWithoutMajority(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	w.SetMemberLimit(20 * time.Millisecond)
+	w.engine.OnExec(func(ctx context.Context, _ *dockertest.Process, _ cluster.ExecSpec) (int, error) {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	err := w.RemoveNode(t.Context(), "demo", "server-3", cluster.RemoveOptions{Force: true})
+	wantFault(t, err, fault.NotReady, "no majority", "skiff status demo")
+	if got := w.nodes(t); len(got) != 4 {
+		t.Errorf("nodes %q", got)
 	}
 }

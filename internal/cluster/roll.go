@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"time"
 
@@ -53,8 +54,12 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 		case event.KindDrain:
 			return a.vacate(ctx, m, step)
 		case event.KindRestart:
+			fresh, err := a.prepare(ctx, m, will, how, keys)
+			if err != nil {
+				return err // nothing has happened to the node
+			}
 			begun = true
-			return a.begin(ctx, r, m, will, how, keys)
+			return a.begin(ctx, r, m, will, how, keys, fresh)
 		}
 		return r.await(ctx, step.Subject)
 	})
@@ -121,9 +126,26 @@ func (a *application) uncordon(ctx context.Context, m *member) error {
 	return nil
 }
 
-// begin gives a node a form and starts it. What it does is not interrupted, because between two of its parts there is
-// no node, or one that does not know what it is.
-func (a *application) begin(ctx context.Context, r *readiness, m *member, f form, how impact, keys pki.Files) error {
+// prepare makes the container that a node is to have, if it gets another. An edge, which has no volume, gets its files with
+// it. It is not interrupted: a container that appears after the client hung up would be nobody's.
+func (a *application) prepare(ctx context.Context, m *member, f form, how impact, keys pki.Files) (id string, err error) {
+	if how != remade {
+		return "", nil
+	}
+	var files io.Reader
+	if m.role == nodeapi.RoleEdge {
+		if files, err = packFiles(m.name, f.config, keys); err != nil {
+			return "", err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	return a.service.prepare(ctx, a.container(m, f), files)
+}
+
+// begin gives a node a form and starts it; fresh is the container that was prepared for it, if how is remade. What it does
+// is not interrupted, because between two of its parts the node does not run, or does not know what it is.
+func (a *application) begin(ctx context.Context, r *readiness, m *member, f form, how impact, keys pki.Files, fresh string) error {
 	engine := a.service.Engine
 	listening := context.WithoutCancel(ctx) // what the node says is heard for longer than this takes
 	ctx, cancel := context.WithTimeout(listening, moveTimeout)
@@ -135,29 +157,38 @@ func (a *application) begin(ctx context.Context, r *readiness, m *member, f form
 		}
 		how = restarted // a node that cannot be asked, or an older one that does not know how
 	}
-	if err := engine.StopContainer(ctx, m.name, stopGrace); err != nil && fault.CodeOf(err) != fault.NotFound {
+	if how == remade {
+		if err := a.service.replace(ctx, m.name, fresh); err != nil {
+			return err
+		}
+	} else if err := engine.StopContainer(ctx, m.name, stopGrace); err != nil {
 		return err
 	}
-	if how == remade {
-		// Nothing can be written to a container that is not there, and an edge has no volume.
-		if m.role != nodeapi.RoleEdge {
-			if err := write(); err != nil {
-				return err
-			}
-		}
-		if err := engine.RemoveContainer(ctx, m.name); err != nil && fault.CodeOf(err) != fault.NotFound {
-			return err
-		}
-		if _, err := engine.CreateContainer(ctx, a.container(m, f)); err != nil {
-			return err
-		}
-	}
-	if how != remade || m.role == nodeapi.RoleEdge {
-		if err := write(); err != nil {
-			return err
-		}
+	// Only now: whoever is interrupted before finds the difference again.
+	if err := write(); err != nil {
+		return err
 	}
 	return r.start(listening, m.name)
+}
+
+// back makes a node what it was. Its former container may still be there.
+func (a *application) back(ctx context.Context, r *readiness, m *member, was form, how impact, keys pki.Files) error {
+	ctx = context.WithoutCancel(ctx)
+	if how == remade {
+		looking, cancel := context.WithTimeout(ctx, moveTimeout)
+		defer cancel()
+		if _, err := a.service.Engine.Inspect(looking, KindContainer, m.id); err == nil {
+			if err := a.service.settle(looking, m.name); err != nil {
+				return err
+			}
+			how = restarted
+		}
+	}
+	fresh, err := a.prepare(ctx, m, was, how, keys)
+	if err != nil {
+		return err
+	}
+	return a.begin(ctx, r, m, was, how, keys, fresh)
 }
 
 // container is what a node's container is made with: what it had, except for what its form says.
@@ -183,7 +214,7 @@ func (a *application) restore(ctx context.Context, m *member, was form, how impa
 	}
 	err := a.service.carryOut(ctx, a.what(), steps, func(ctx context.Context, step Step) error {
 		if step.Kind == event.KindRestore {
-			return a.begin(ctx, r, m, was, how, keys)
+			return a.back(ctx, r, m, was, how, keys)
 		}
 		return r.await(ctx, step.Subject)
 	})

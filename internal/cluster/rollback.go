@@ -42,11 +42,16 @@ func (c *creation) rollback(ctx context.Context, silently bool) error {
 	}
 	if err != nil {
 		tell(event.Failed, err)
-		return &fault.Error{Code: fault.CodeOf(err), Summary: "what was made could not be removed again", Cause: err,
-			Hint: orElse(c.leftovers, fmt.Sprintf("Remove it with 'skiff delete %s'.", c.plan.Cluster))}
+		return c.notRemoved(err)
 	}
 	tell(event.Done, nil)
 	return nil
+}
+
+// notRemoved says what to do about what is left.
+func (c *creation) notRemoved(err error) error {
+	return &fault.Error{Code: fault.CodeOf(err), Summary: "what was made could not be removed again", Cause: err,
+		Hint: orElse(c.leftovers, fmt.Sprintf("Remove it with 'skiff delete %s'.", c.plan.Cluster))}
 }
 
 // made are the objects that the creation made.
@@ -55,10 +60,9 @@ func (c *creation) made(ctx context.Context) (*objects, error) {
 	containers, err := c.service.Engine.Containers(ctx, label)
 	networks, networksErr := c.service.Engine.Networks(ctx, label)
 	volumes, volumesErr := c.service.Engine.Volumes(ctx, label)
-	containers = slices.DeleteFunc(containers, func(container Container) bool {
-		return c.keep != "" && container.Labels[nodeapi.LabelRole] == string(c.keep)
-	})
-	return &objects{containers, networks, volumes}, errors.Join(err, networksErr, volumesErr)
+	containers = slices.DeleteFunc(containers, func(made Container) bool { return slices.Contains(c.keep, made.Name) })
+	volumes = slices.DeleteFunc(volumes, func(made Volume) bool { return slices.Contains(c.keep, made.Name) })
+	return &objects{containers: containers, networks: networks, volumes: volumes}, errors.Join(err, networksErr, volumesErr)
 }
 
 // ignoreMissing is err, unless it says that something does not exist.

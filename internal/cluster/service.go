@@ -29,6 +29,8 @@ type Service struct {
 	portBusy    func(netip.Addr, uint16) bool
 	hostSubnets func() []netip.Prefix
 	grace       time.Duration
+	// memberLimit is how long a change of the datastore's members may take; 0 means memberTimeout.
+	memberLimit time.Duration
 }
 
 func (s *Service) emit(e event.Event) {
@@ -108,11 +110,16 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 func (c *Cluster) node(name string) (Node, error) {
 	var names []string
 	for _, n := range c.Nodes {
-		if n.Name == name || n.Name == networkName(c.Name)+"-"+name {
+		if n.is(c, name) {
 			return n, nil
 		}
 		names = append(names, n.Name)
 	}
 	return Node{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("cluster %s has no node %s", c.Name, name),
 		Hint: "Its nodes are: " + strings.Join(names, ", ") + "."}
+}
+
+// is says if a node of a cluster is meant by a name, which may leave out the cluster's part.
+func (n Node) is(c *Cluster, name string) bool {
+	return n.Name == name || n.Name == networkName(c.Name)+"-"+name
 }

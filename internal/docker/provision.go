@@ -96,6 +96,19 @@ func (e *Engine) UnpauseContainer(ctx context.Context, name string) error {
 	return e.explain("unpause container "+name, c.ContainerUnpause(ctx, name))
 }
 
+// RenameContainer implements cluster.Provisioner.
+func (e *Engine) RenameContainer(ctx context.Context, containerName, name string) error {
+	c, err := e.api(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.ContainerRename(ctx, containerName, name)
+	if err != nil && strings.Contains(err.Error(), "same name as its current name") {
+		return nil
+	}
+	return e.explain(fmt.Sprintf("rename container %s to %s", containerName, name), err)
+}
+
 // RemoveContainer implements cluster.Provisioner.
 func (e *Engine) RemoveContainer(ctx context.Context, name string) error {
 	c, err := e.api(ctx)

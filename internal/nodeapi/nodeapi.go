@@ -126,6 +126,8 @@ const (
 	LabelEphemeral = "dev.skiff.ephemeral"
 	// LabelGroup holds what the user asked for a node as JSON (see package cluster, Group), on its container.
 	LabelGroup = "dev.skiff.group"
+	// LabelRemade is "true" on a container that took the place of another: it has all that it needs before its first start.
+	LabelRemade = "dev.skiff.remade"
 	// LabelCreation is the same random value on all objects of one run of `skiff create`, so that it never
 	// removes what another run made.
 	LabelCreation = "dev.skiff.creation"

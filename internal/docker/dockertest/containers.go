@@ -184,6 +184,31 @@ func (e *Engine) StopContainer(ctx context.Context, name string, grace time.Dura
 	return end(err)
 }
 
+// RenameContainer implements cluster.Provisioner.
+func (e *Engine) RenameContainer(ctx context.Context, containerName, name string) error {
+	end, err := e.begin(ctx, "RenameContainer", containerName+" "+name)
+	if err != nil {
+		return err
+	}
+	return end(e.renameContainer(containerName, name))
+}
+
+func (e *Engine) renameContainer(containerName, name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, err := e.find(containerName)
+	if err != nil || c.spec.Name == name {
+		return err
+	}
+	if _, taken := e.containers[name]; taken {
+		return conflict("the container name %q is already in use", name)
+	}
+	delete(e.containers, c.spec.Name)
+	c.spec.Name = name
+	e.containers[name] = c
+	return nil
+}
+
 // RemoveContainer implements cluster.Provisioner.
 func (e *Engine) RemoveContainer(ctx context.Context, name string) error {
 	end, err := e.begin(ctx, "RemoveContainer", name)

@@ -116,6 +116,14 @@ func (e *Engine) Spec(containerName string) (cluster.ContainerSpec, bool) {
 	return c.spec, true
 }
 
+// Runs says if a container runs and is not paused.
+func (e *Engine) Runs(containerName string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, err := e.find(containerName)
+	return err == nil && c.state == "running"
+}
+
 // id makes an identifier that looks like Docker's. The caller holds mu.
 func (e *Engine) id() string {
 	e.nextID++

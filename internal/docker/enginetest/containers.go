@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -42,7 +43,32 @@ func (s *suite) testContainers(t *testing.T) {
 		s.want(t, s.RemoveContainer(t.Context(), spec.Name), fault.NotFound)
 		s.create(t, spec) // the name is free
 	})
+	t.Run("rename", s.testRename)
 	t.Run("ports", s.testPorts)
+}
+
+// testRename puts a container in the place of another: with the same volume, and the same fixed address.
+func (s *suite) testRename(t *testing.T) {
+	network, subnet := s.network(t, "rename-net")
+	volume := s.volume(t, "rename-vol")
+	spec := s.spec("place", "serve")
+	spec.Network, spec.Address, spec.Volumes = network, nth(subnet, 91), map[string]string{volume: "/data"}
+	s.start(t, spec)
+	fresh := spec
+	fresh.Name += ".new"
+	id := s.create(t, fresh)
+	s.want(t, s.RenameContainer(t.Context(), id, spec.Name), fault.Conflict)
+	s.want(t, s.RenameContainer(t.Context(), s.name+"-nobody", spec.Name+"-2"), fault.NotFound)
+	s.must(t, s.RemoveContainer(t.Context(), spec.Name))
+	s.must(t, s.RenameContainer(t.Context(), id, spec.Name))
+	t.Cleanup(func() { s.cleanUp(t, s.RemoveContainer(context.Background(), id)) })
+	s.must(t, s.RenameContainer(t.Context(), id, spec.Name)) // it has it already
+	if c := s.container(t, spec.Name); c.ID != id || c.Addresses[network] != spec.Address {
+		t.Errorf("%+v", c)
+	}
+	s.restart(t, spec.Name)
+	s.resolves(t, spec.Name, spec.Name, spec.Address)
+	s.want(t, s.StopContainer(t.Context(), fresh.Name, 0), fault.NotFound)
 }
 
 // testLifecycle follows a container through its states, by name and by ID.

@@ -1,11 +1,13 @@
 package fakenode
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -47,8 +49,40 @@ func joinDatastore(p *dockertest.Process, config nodeapi.Config) error {
 	return writeMembers(p, list, names(list)...)
 }
 
+// awaitMajority returns when a majority of the members with a vote runs: a real datastore agrees on nothing before.
+func awaitMajority(ctx context.Context, p *dockertest.Process) error {
+	for {
+		list, err := readMembers(p)
+		if err != nil {
+			return err
+		}
+		votes, run := 0, 0
+		for _, m := range list {
+			if !m.Learner {
+				votes++
+			}
+			if !m.Learner && p.Engine().Runs(m.Name) {
+				run++
+			}
+		}
+		if run > votes/2 || len(list) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // member is `skiff-node member`, which only a server can answer.
-func member(p *dockertest.Process, args []string) ([]nodeapi.Member, error) {
+func member(ctx context.Context, p *dockertest.Process, args []string) ([]nodeapi.Member, error) {
+	if len(args) == 2 {
+		if err := awaitMajority(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	changing.Lock()
 	defer changing.Unlock()
 	list, err := readMembers(p)

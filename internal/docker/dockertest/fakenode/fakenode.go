@@ -64,7 +64,7 @@ func role(p *dockertest.Process) nodeapi.Role { return nodeapi.Role(p.Spec.Label
 
 // Run is a node that becomes ready and runs until it is stopped.
 func Run(p *dockertest.Process) int {
-	stop, err := start(p)
+	stop, err := Start(p)
 	if err != nil {
 		p.Emit(nodeapi.Event{Kind: nodeapi.EventFatal, Message: err.Error()})
 		return 1
@@ -75,7 +75,8 @@ func Run(p *dockertest.Process) int {
 	return 0
 }
 
-func start(p *dockertest.Process) (stop func(), err error) {
+// Start lets a server join the datastore, and serves what a node does; nothing is told.
+func Start(p *dockertest.Process) (stop func(), err error) {
 	config, err := Config(p)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func Config(p *dockertest.Process) (nodeapi.Config, error) {
 }
 
 // Exec answers what is run in a node: the commands of skiff-node, and nothing else.
-func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+func Exec(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
 	if len(spec.Cmd) < 2 || spec.Cmd[0] != nodeapi.NodeBinary {
 		fmt.Fprintf(spec.Stderr, "%q: not found\n", spec.Cmd)
 		return 127, nil
@@ -131,7 +132,7 @@ func Exec(_ context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int,
 	var err error
 	switch spec.Cmd[1] {
 	case "member":
-		answer, err = member(p, spec.Cmd[2:])
+		answer, err = member(ctx, p, spec.Cmd[2:])
 	case "status":
 		answer, err = status(p)
 	case "restart": // of what the process hosts; it reads its configuration again
