@@ -9,9 +9,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -382,6 +384,45 @@ func TestNodesComeAndGo(t *testing.T) {
 	step("the first server goes", 2, 2, "remove", f.node(nodeapi.RoleServer, 1))
 	step("a server comes in its place", 3, 2, "add", "--role=server")
 	step("the first agent goes", 3, 1, "remove", f.node(nodeapi.RoleAgent, 1))
+	stop()
+	f.IsWhole()
+}
+
+func TestAdditionIsKilled(t *testing.T) {
+	slow(t)
+	s := Own(t, room, "A skiff that is killed while it adds a server leaves a cluster that works, and a node that is seen and can be removed")
+	f := s.NewCluster("").NewFleet(3, 0)
+	stop := f.ledger.keep(f.Context(), f.Cluster)
+	defer stop()
+	added := f.node(nodeapi.RoleServer, 3)
+	f.Skiff("node", "remove", added)
+	f.servers = 2
+	for _, at := range []moment{
+		{event.KindNode, "", event.Done},                // its container is made
+		{event.KindStart, "", event.Started},            // it is started
+		{event.KindComponent, "etcd", event.Done},       // it has joined
+		{event.KindComponent, "kubelet", event.Started}, // it may be a node already
+	} {
+		f.Step("skiff node add is killed at %q", at)
+		if r, _ := f.signalAt(f.env(), at, syscall.SIGKILL, "node", "add", "--role=server"); r.Code != -1 {
+			t.Fatalf("it was not killed: %s", r)
+		}
+		f.ledger.goesOn(f.Cluster, 10)
+		if nodes := f.nodes(nodeapi.RoleServer); !slices.Contains(nodes, added) {
+			t.Errorf("the servers are %v", nodes)
+		}
+		f.Step("it is removed")
+		f.Skiff("node", "remove", added)
+		for _, m := range f.members(f.node(nodeapi.RoleServer, 1)) {
+			if m.Name == added {
+				t.Errorf("it is a member yet: %+v", m)
+			}
+		}
+	}
+	f.Step("it is added")
+	f.Skiff("node", "add", "--role=server")
+	f.servers = 3
+	f.LoadImages()
 	stop()
 	f.IsWhole()
 }
