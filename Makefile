@@ -57,7 +57,7 @@ e2e: build ## run the scenarios on Docker; E2E=TestName runs one
 .PHONY: e2e-faults
 e2e-faults: build ## run the whole matrix of faults, and all else that breaks clusters, on Docker; slow
 	SKIFF="$(CURDIR)/bin/skiff" E2E_FAULTS=all go test -vet=off -tags=grpcnotrace,notest,e2e -count=1 -timeout 60m -v \
-		-run '$(or $(E2E),Faults|ServersDie|Majority|AgentIsLost|ClusterIs|ComeAndGo|CreateAndDelete|SeveralClusters|AnotherVersion)' ./e2e
+		-run '$(or $(E2E),Faults|ServersDie|ServersFreeze|AdditionIsKilled|Majority|AgentIsLost|ClusterIs|ComeAndGo|CreateAndDelete|SeveralClusters|AnotherVersion)' ./e2e
 
 .PHONY: e2e-cgroup2
 e2e-cgroup2: build ## prove Skiff on cgroup v2, in an emulated machine; slow

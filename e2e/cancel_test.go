@@ -21,7 +21,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/event"
 )
 
-// moment is an event of a create at which somebody presses Ctrl-C. An empty field fits everything.
+// moment is an event at which skiff gets a signal. An empty field fits everything.
 type moment struct {
 	kind    event.Kind
 	subject string
@@ -37,28 +37,35 @@ func (m moment) is(e event.Event) bool {
 }
 
 // createUntil runs a create and sends it SIGINT at a moment. It returns what came of it, and how long it took to
-// end from then on. The signal is sent from between two of skiff's lines, so there is no race for the moment.
+// end from then on.
 func (c *Cluster) createUntil(env []string, at moment) (r Result, took time.Duration) {
 	c.Helper()
-	cmd := exec.CommandContext(c.Context(), run.skiff, "create", c.Name, "--output", "json")
+	return c.signalAt(env, at, syscall.SIGINT, "create", c.Name)
+}
+
+// signalAt runs skiff and sends it a signal at a moment. It returns what came of it, and how long it took to end from
+// then on. The signal is sent from between two of skiff's lines, so there is no race for the moment.
+func (c *Cluster) signalAt(env []string, at moment, signal syscall.Signal, args ...string) (r Result, took time.Duration) {
+	c.Helper()
+	cmd := exec.CommandContext(c.Context(), run.skiff, append(args, "--output", "json")...)
 	cmd.Env = append(os.Environ(), env...)
 	stderr, err := cmd.StderrPipe()
 	c.Must(err, "make a pipe")
 	c.Must(cmd.Start(), "start skiff")
 	var said strings.Builder
-	var pressed time.Time
+	var sent time.Time
 	for lines := bufio.NewScanner(io.TeeReader(stderr, &said)); lines.Scan(); {
 		var e event.Event
-		if pressed.IsZero() && json.Unmarshal(lines.Bytes(), &e) == nil && at.is(e) {
-			pressed = time.Now()
-			c.Must(cmd.Process.Signal(syscall.SIGINT), "interrupt skiff")
+		if sent.IsZero() && json.Unmarshal(lines.Bytes(), &e) == nil && at.is(e) {
+			sent = time.Now()
+			c.Must(cmd.Process.Signal(signal), "send skiff a signal")
 		}
 	}
 	_ = cmd.Wait() // ProcessState tells
-	if pressed.IsZero() {
+	if sent.IsZero() {
 		c.Fatalf("there was no moment %q in:\n%s", at, clip(said.String()))
 	}
-	return Result{Command: "skiff create, interrupted at " + at.String(), Code: cmd.ProcessState.ExitCode(), Stderr: said.String()}, time.Since(pressed)
+	return Result{Command: fmt.Sprintf("skiff %s, %s at %s", strings.Join(args, " "), signal, at), Code: cmd.ProcessState.ExitCode(), Stderr: said.String()}, time.Since(sent)
 }
 
 func TestInterruptedCreate(t *testing.T) {

@@ -139,9 +139,12 @@ func (l *ledger) check(c *Cluster) {
 		}
 		return nil
 	})
+	l.mu.Lock()
+	now := maps.Clone(l.there) // the writers go on, and delete
+	l.mu.Unlock()
 	var lost []error
 	for name, value := range there {
-		if found[name] != value {
+		if _, is := now[name]; is && found[name] != value {
 			lost = append(lost, fmt.Errorf("%s: %q was acknowledged, there is %q", name, value, found[name]))
 		}
 	}

@@ -9,12 +9,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // memberMethods are the HTTP methods by the words of the command.
 var memberMethods = map[string]string{"list": http.MethodGet, "add": http.MethodPost, "remove": http.MethodDelete}
+
+// memberTimeout is how long an answer may take: longer than the datastore needs to say that it has no majority.
+const memberTimeout = 40 * time.Second
 
 // member asks the Kubernetes process, which hosts the datastore, for its members or to change them, and prints what it
 // answers.
@@ -30,7 +34,7 @@ func askMembers(ctx context.Context, socket string, args []string) ([]nodeapi.Me
 	if len(args) == 0 || len(args) > 2 || memberMethods[args[0]] == "" || (args[0] == "list") != (len(args) == 1) {
 		return nil, errUsage
 	}
-	client := &http.Client{Transport: &http.Transport{
+	client := &http.Client{Timeout: memberTimeout, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},

@@ -46,7 +46,9 @@ type Config struct {
 	// ClusterDomain is the DNS domain of Services, "cluster.local" unless told.
 	ClusterDomain string `json:"clusterDomain"`
 	// Servers are the names of all server nodes at the time when this node was made, this one included if it is one.
-	// More than one means that the cluster elects leaders.
+	// More than one means that the cluster elects leaders. Nobody keeps it up to date: agents and edges find servers by
+	// [ServersAlias], and by these names those that have lost it, because Docker does not give it back to a container
+	// that is disconnected from the network and connected again.
 	Servers []string `json:"servers"`
 	// Join is true on a server that was added to a running cluster: its datastore is a new member of the others'.
 	Join bool `json:"join,omitempty"`
@@ -215,5 +217,5 @@ const (
 const DamagedArchive = "the archive is damaged"
 
 // ServersAlias is the name under which Docker's embedded DNS knows all servers of a cluster that run, on the cluster's
-// network: how agents and edges find API servers whatever is added, removed or stopped.
+// network: how agents and edges find API servers whatever is added, removed or stopped (see also [Config].Servers).
 const ServersAlias = "servers.skiff"

@@ -2,8 +2,10 @@ package component
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -24,8 +26,8 @@ import (
 //	POST   /members/{name}  announce a member, as a learner: it has no vote until it has caught up
 //	DELETE /members/{name}  remove a member
 //
-// Each answers with the list as it is afterwards ([nodeapi.Member]), or with why not as text. Doing what is done already
-// succeeds.
+// Each answers with the list as it is afterwards ([nodeapi.Member]), or with why not as text, within changeWithin. Doing
+// what is done already succeeds.
 func serveMembers(socket string, server *etcdserver.EtcdServer) (stop func(), err error) {
 	if err := os.RemoveAll(socket); err != nil { // left by a process that was killed
 		return nil, err
@@ -37,7 +39,7 @@ func serveMembers(socket string, server *etcdserver.EtcdServer) (stop func(), er
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	m := members{server}
+	m := members{server, changeWithin}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /members", m.answer(func(context.Context, string) error { return nil }))
 	mux.HandleFunc("POST /members/{name}", m.answer(m.add))
@@ -47,12 +49,24 @@ func serveMembers(socket string, server *etcdserver.EtcdServer) (stop func(), er
 	return func() { _ = s.Close() }, nil
 }
 
-type members struct{ *etcdserver.EtcdServer }
+// changeWithin is how long it is tried to change the members. A change waits for a majority, which may not come, and
+// etcd wants those that have just come to have been connected for etcdserver.HealthInterval (5 s).
+const changeWithin = 30 * time.Second
+
+type members struct {
+	*etcdserver.EtcdServer
+	within time.Duration
+}
 
 // answer does something and writes the list of members.
 func (m members) answer(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := do(r.Context(), r.PathValue("name")); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), m.within)
+		defer cancel()
+		if err := do(ctx, r.PathValue("name")); err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("no majority of the %d members agreed within %s: %w", len(m.Cluster().Members()), m.within, err)
+			}
 			http.Error(w, err.Error(), http.StatusConflict)
 			return
 		}
@@ -86,12 +100,17 @@ func (m members) find(name string) *membership.Member {
 	return nil
 }
 
+// add announces a member. Whoever is announced has an empty volume, so a member of that name which is there already has
+// lost its data, and goes first: a server that takes its place has forgotten what it voted for, and what it promised to keep.
 func (m members) add(ctx context.Context, name string) error {
-	if m.find(name) != nil {
-		return nil
+	if there := m.find(name); there != nil && there.ID == m.MemberID() {
+		return fmt.Errorf("%s is the member that was asked", name)
 	}
-	now := time.Now()
-	member := membership.NewMemberAsLearner("", types.URLs{peerURL(name)}, "", &now)
+	if err := m.remove(ctx, name); err != nil {
+		return fmt.Errorf("remove the former member %s: %w", name, err)
+	}
+	// Its ID is made of this. That of a member that was removed never comes again.
+	member := membership.NewMemberAsLearner("", types.URLs{peerURL(name)}, rand.Text(), nil)
 	return onceHealthy(ctx, func() error {
 		_, err := m.AddMember(ctx, *member)
 		return err
@@ -109,18 +128,13 @@ func (m members) remove(ctx context.Context, name string) error {
 	})
 }
 
-const (
-	// healthyWithin is how long it is tried to change the members: etcd wants all of them to have been connected for
-	// etcdserver.HealthInterval (5 s), which those that have just come are not yet.
-	healthyWithin = 4 * etcdserver.HealthInterval
-	healthyPause  = 200 * time.Millisecond // nothing tells of a connection's age
-)
+const healthyPause = 200 * time.Millisecond // nothing tells of a connection's age
 
 // onceHealthy changes the list of members as soon as etcd lets it be changed.
 func onceHealthy(ctx context.Context, change func() error) error {
-	for deadline := time.Now().Add(healthyWithin); ; {
+	for {
 		err := change()
-		if !errors.Is(err, etcderrors.ErrUnhealthy) || time.Now().After(deadline) {
+		if !errors.Is(err, etcderrors.ErrUnhealthy) {
 			return err
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 	"github.com/skiff-cluster/skiff/internal/pki"
@@ -59,6 +61,7 @@ func etcdMembers(t *testing.T, count int) []EtcdConfig {
 type runningMember struct {
 	EtcdConfig
 	stop    func()
+	server  func() *etcdserver.EtcdServer
 	removed bool // it ends by itself
 }
 
@@ -74,11 +77,11 @@ func (cfg EtcdConfig) run(t *testing.T) *runningMember {
 func (cfg EtcdConfig) launch(t *testing.T) *runningMember {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	var server *embed.Etcd
+	var server *embed.Etcd // set before its list of members is served
 	c := Etcd(cfg, func(_ context.Context, e *embed.Etcd) error { server = e; return nil })
 	ended := make(chan error, 1)
 	go func() { ended <- c.Runner.Run(ctx, nil) }()
-	m := &runningMember{EtcdConfig: cfg}
+	m := &runningMember{EtcdConfig: cfg, server: func() *etcdserver.EtcdServer { return server.Server }}
 	m.stop = func() {
 		cancel()
 		if err := <-ended; err != nil && !m.removed {
@@ -267,4 +270,64 @@ func TestEtcdGrows(t *testing.T) {
 		}
 	}
 	first.put(t, "k", "alone again")
+}
+
+// TestEtcdMemberWithoutMemory has a member lose its data, and another come by its name.
+func TestEtcdMemberWithoutMemory(t *testing.T) {
+	configs := etcdMembers(t, 3)
+	var members []*runningMember
+	for _, cfg := range configs {
+		members = append(members, cfg.launch(t))
+	}
+	for _, m := range members {
+		m.await(t)
+	}
+	first, lost := members[0], configs[2]
+	if _, err := first.ask(http.MethodPost, first.Name); err == nil {
+		t.Error("a member was announced to itself")
+	}
+	first.put(t, "k", "1")
+	for _, time := range []string{"once", "twice"} {
+		members[2].removed = true
+		members[2].stop()
+		if err := os.RemoveAll(lost.Dir); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{configs[0].Name, configs[1].Name, lost.Name + " learner"}
+		if got, err := first.ask(http.MethodPost, lost.Name); err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%s: announced %q, %v", time, got, err)
+		}
+		first.put(t, "k", time)
+		lost.Join = true
+		members[2] = lost.run(t)
+		members[2].want(t, configs[0].Members...)
+		if got := members[2].get(t, "k"); got != time {
+			t.Errorf("%s reads %q", lost.Name, got)
+		}
+	}
+	// Its vote counts.
+	members[1].stop()
+	first.put(t, "k", "without the second")
+	if got := members[2].get(t, "k"); got != "without the second" {
+		t.Errorf("%s reads %q", lost.Name, got)
+	}
+}
+
+// TestMembersWithoutMajority does not wait for a majority for ever.
+func TestMembersWithoutMajority(t *testing.T) {
+	configs := etcdMembers(t, 2)
+	first, second := configs[0].launch(t), configs[1].launch(t)
+	first.await(t)
+	second.await(t)
+	second.stop()
+	m := members{first.server(), time.Second}
+	for name, do := range map[string]func(context.Context, string) error{"127.0.0.9": m.add, second.Name: m.remove} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.SetPathValue("name", name)
+		w := httptest.NewRecorder()
+		m.answer(do)(w, r)
+		if want := "no majority of the 2 members agreed within 1s: "; w.Code != http.StatusConflict || !strings.HasPrefix(w.Body.String(), want) {
+			t.Errorf("%s: %d %s, want %q", name, w.Code, w.Body, want)
+		}
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -67,7 +67,9 @@ func nodeObject(n *Node) *corev1.Node {
 	return node
 }
 
-// register creates a node's object. One that is there already, after a restart, keeps what others gave it.
+// register creates a node's object. One that is there already, after a restart, keeps what others gave it. One with another
+// pod range is that of a former node of the same name: the range of an object cannot be changed, and a kubelet may not
+// delete its node's.
 func register(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
 	nodes := client.CoreV1().Nodes()
 	_, err := nodes.Create(ctx, node, metav1.CreateOptions{})
@@ -75,8 +77,14 @@ func register(ctx context.Context, client kubernetes.Interface, node *corev1.Nod
 		return err
 	}
 	there, err := nodes.Get(ctx, node.Name, metav1.GetOptions{})
-	if err != nil || reflect.DeepEqual(there.Status.Addresses, node.Status.Addresses) {
+	if err != nil {
 		return err
+	}
+	if got, want := there.Spec.PodCIDRs, node.Spec.PodCIDRs; !slices.Equal(got, want) {
+		return fmt.Errorf("the cluster knows a former node of this name, whose pods have %q and not %q: remove it with 'kubectl delete node %s'", got, want, node.Name)
+	}
+	if slices.Equal(there.Status.Addresses, node.Status.Addresses) {
+		return nil
 	}
 	there.Status.Addresses = node.Status.Addresses
 	_, err = nodes.UpdateStatus(ctx, there, metav1.UpdateOptions{})

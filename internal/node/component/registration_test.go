@@ -3,6 +3,7 @@ package component
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,15 @@ func TestRegister(t *testing.T) {
 	node = read()
 	if node.Labels["of-the-user"] != "yes" || node.Status.Addresses[0].Address != "172.30.0.9" {
 		t.Errorf("after the move: %+v", node)
+	}
+	another := want.DeepCopy()
+	another.Spec.PodCIDRs = []string{"10.244.7.0/24"}
+	err := register(t.Context(), client, another)
+	if err == nil || !strings.Contains(err.Error(), "kubectl delete node "+want.Name) {
+		t.Errorf("a node with another pod range: %v", err)
+	}
+	if node := read(); node.Spec.PodCIDR != "10.244.0.0/24" {
+		t.Errorf("after it: %+v", node)
 	}
 }
 

@@ -26,15 +26,16 @@ func joinDatastore(p *dockertest.Process, config nodeapi.Config) error {
 	changing.Lock()
 	defer changing.Unlock()
 	list, err := readMembers(p)
+	first := list == nil
 	switch {
 	case err != nil:
 		return err
-	case list == nil && !config.Join:
+	case first && !config.Join:
 		for _, name := range config.Servers {
 			list = append(list, nodeapi.Member{Name: name, Leader: name == config.Servers[0]})
 		}
 		return writeMembers(p, list, config.Node)
-	case list == nil:
+	case first:
 		for _, other := range config.Servers {
 			if list, err = readMembersOf(p.Engine(), other); err == nil && list != nil {
 				break
@@ -44,6 +45,9 @@ func joinDatastore(p *dockertest.Process, config nodeapi.Config) error {
 	at := slices.IndexFunc(list, func(m nodeapi.Member) bool { return m.Name == config.Node })
 	if at < 0 {
 		return fmt.Errorf("%s is no member of the datastore", config.Node)
+	}
+	if first && !list[at].Learner {
+		return fmt.Errorf("%s has a vote in the datastore, and has lost its data", config.Node)
 	}
 	list[at].Learner = false
 	return writeMembers(p, list, names(list)...)
@@ -96,9 +100,8 @@ func member(ctx context.Context, p *dockertest.Process, args []string) ([]nodeap
 	case len(args) == 1 && args[0] == "list":
 		return list, nil
 	case len(args) == 2 && args[0] == "add":
-		if slices.Contains(names(list), args[1]) {
-			return list, nil
-		}
+		// One of that name has lost its data: whoever is announced has an empty volume.
+		list = slices.DeleteFunc(list, func(m nodeapi.Member) bool { return m.Name == args[1] })
 		if slices.ContainsFunc(list, func(m nodeapi.Member) bool { return m.Learner }) {
 			return nil, fmt.Errorf("the datastore refuses: too many learner members in cluster")
 		}
