@@ -171,8 +171,8 @@ func (s *Service) comparison(ctx context.Context, o *observation, c *Cluster, co
 	return cmp, nil
 }
 
-// decide makes steps of the differences. Nodes that do not run come first, because there is more room with them. Then
-// what makes room for pods; then nodes go, and those that stay are restarted, servers before agents, because no kubelet
+// decide makes steps of the differences. Nodes that do not run come first, because there is more room with them, and servers
+// among them count for a majority. Then what makes room for pods; then nodes go, those that do not run first, and those that stay are restarted, servers before agents, because no kubelet
 // may be newer than its API server; then nodes come. Their names and ports may be those of nodes that have gone. What
 // keeps pods away from nodes comes last.
 func (p *ApplyPlan) decide() {
@@ -188,8 +188,12 @@ func (p *ApplyPlan) decide() {
 		}
 		p.Steps = append(p.Steps, step)
 	}
-	for _, m := range c.staying() {
-		if m.state != nodeRunning && m.impact != remade {
+	for _, m := range c.members {
+		switch {
+		case m.state == nodeRunning:
+		case m.impact == remade:
+			add(event.KindRestart, m.name, "%s", p.how(m))
+		case m.at >= 0:
 			add(event.KindStart, m.name, "start, with the configuration that the file says; wait until it is ready")
 		}
 	}
@@ -201,11 +205,11 @@ func (p *ApplyPlan) decide() {
 		}
 	}
 	objects(false)
-	for _, m := range slices.Backward(c.leaving()) {
+	for _, m := range c.goingOrder() {
 		add(event.KindDelete, m.name, "move its pods, then remove the node with its data")
 	}
 	for _, m := range c.members {
-		if m.impact >= process && (m.state == nodeRunning || m.impact == remade) {
+		if m.impact >= process && m.state == nodeRunning {
 			add(event.KindRestart, m.name, "%s", p.how(m))
 		}
 	}
@@ -246,8 +250,8 @@ func (p *ApplyPlan) how(m *member) string {
 		parts = append(parts, "make its container anew")
 	}
 	parts = append(parts, "wait until it is ready")
-	away := ""
-	switch api, pods := m.name == p.entry(), m.impact > process && m.role != nodeapi.RoleEdge && !p.drained(m); {
+	away, runs := "", m.state == nodeRunning
+	switch api, pods := runs && m.name == p.entry(), runs && m.impact > process && m.role != nodeapi.RoleEdge && !p.drained(m); {
 	case api && pods:
 		away = "the API and its pods are"
 	case api:

@@ -125,6 +125,11 @@ func TestApplyPlans(t *testing.T) {
 					t.Fatal(describe(err))
 				}
 			}
+			if first, _, _ := strings.Cut(before, "\n"); strings.HasPrefix(first, "# stopped: ") {
+				for _, node := range strings.Fields(first)[2:] {
+					must(t, w.StopNode(t.Context(), "demo", node))
+				}
+			}
 			p, err := w.PlanApply(t.Context(), load(t, after))
 			if err != nil {
 				t.Fatal(describe(err))
@@ -444,4 +449,42 @@ func TestApplyFailsAtAPI(t *testing.T) {
 	if got := w.events.states(event.KindComponent, event.KindCheck); !slices.Contains(got, "apply/object/skiff-demo-server-1 done") {
 		t.Errorf("told: %q", got)
 	}
+}
+
+// TestApplyPastDeadServer takes two of three servers away, of which one does not run.
+func TestApplyPastDeadServer(t *testing.T) {
+	for _, dead := range []string{"server-1", "server-2", "server-3"} {
+		w := changing(t, "nodes:\n- role: server\n  count: 3\n")
+		w.engine.Kill("skiff-demo-"+dead, 1)
+		w.apply(t, "nodes:\n- role: server\n")
+		if ids := w.ids(t); len(ids) != 2 || ids[dead] != "" {
+			t.Errorf("nodes %v", ids)
+		}
+	}
+}
+
+// TestApplyKeepsMajority does not restart a server while another one's datastore does not work.
+func TestApplyKeepsMajority(t *testing.T) {
+	w := changing(t, "nodes:\n- role: server\n  count: 3\n")
+	broken := true
+	w.engine.OnExec(func(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+		if broken && p.Name == "skiff-demo-server-3" && spec.Cmd[1] == "status" {
+			fmt.Fprint(spec.Stdout, `{"components": [{"name": "etcd", "state": "unhealthy"}]}`)
+			return 0, nil
+		}
+		return fakenode.Exec(ctx, p, spec)
+	})
+	const file = "nodes:\n- role: server\n  count: 3\n  memory: 1Gi\n"
+	before := w.changes()
+	_, err := w.Apply(t.Context(), w.plan(t, file), cluster.CreateOptions{})
+	wantFault(t, err, fault.NotReady, "skiff-demo-server-1 is not restarted", "skiff-demo-server-3 does not work", "skiff status demo")
+	if w.changes() != before || len(w.kube.said()) > 0 {
+		t.Errorf("something was changed: %q", w.kube.said())
+	}
+	broken = false
+	w.apply(t, file)
+
+	// Of two servers neither is expendable, and both are restarted.
+	w.mustRemove(t, "server-3")
+	w.apply(t, "kubernetes: {ephemeral: true}\nnodes:\n- role: server\n  count: 3\n  memory: 1Gi\n")
 }

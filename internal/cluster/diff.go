@@ -132,17 +132,17 @@ func (c *comparison) compare() {
 // assign finds the group of the file that each node belongs to. Nodes carry no name of a group, because a file's groups
 // need none: a node goes to the first group of its role that has room and describes it as it is; what is left goes, by
 // number, to the groups of its role that have room, in the order of the file. So a group that is unchanged keeps its
-// nodes whatever happens to those before it; of equal nodes that are too many the highest numbers go; and with the same
-// file the answer is always the same.
+// nodes whatever happens to those before it; of equal nodes that are too many those that do not run go, and then the highest
+// numbers; and with the same file the answer is always the same.
 func (c *comparison) assign() {
 	room := make([]int, len(c.wanted.Groups))
 	for i, g := range c.wanted.Groups {
 		room[i] = g.Count
 	}
-	for _, equal := range []bool{true, false} {
+	for _, pass := range []struct{ equal, running bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
 		for _, m := range c.members {
 			for i, g := range c.wanted.Groups {
-				if m.at < 0 && g.Role == m.role && room[i] > 0 && (!equal || len(c.compareGroup(m, i)) == 0) {
+				if m.at < 0 && g.Role == m.role && room[i] > 0 && (m.state == nodeRunning || !pass.running) && (!pass.equal || len(c.compareGroup(m, i)) == 0) {
 					m.at = i
 					room[i]--
 				}
@@ -543,6 +543,17 @@ func (c *comparison) hasEdge() bool {
 // leaving are the nodes that no group wants.
 func (c *comparison) leaving() []*member {
 	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.at >= 0 || m.role == nodeapi.RoleEdge })
+}
+
+// goingOrder is the order in which nodes go: those that do not run first, because a dead server among others is a vote that
+// is missing; then the highest numbers.
+func (c *comparison) goingOrder() []*member {
+	list := c.leaving()
+	slices.Reverse(list)
+	slices.SortStableFunc(list, func(a, b *member) int {
+		return choose(a.state == nodeRunning, 1, 0) - choose(b.state == nodeRunning, 1, 0)
+	})
+	return list
 }
 
 // newNames are the names of missing nodes, by group: numbers go on where those that are there end.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -30,6 +32,9 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 	s, how := a.service, m.impact
 	if m.state != nodeRunning && how != remade {
 		how = restarted // there is no process to restart
+	}
+	if err := a.expendable(ctx, m); err != nil {
+		return err
 	}
 	was, will, err := a.forms(ctx, m)
 	if err != nil {
@@ -67,6 +72,44 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 		return err
 	}
 	return a.restore(ctx, m, was, how, keys, err)
+}
+
+// expendable refuses to restart a server if too few of the others work to go on without it. Of two, none is expendable,
+// and somebody has to be restarted all the same.
+func (a *application) expendable(ctx context.Context, m *member) error {
+	if m.role != nodeapi.RoleServer || m.state != nodeRunning {
+		return nil
+	}
+	var broken []string
+	var causes error
+	servers, working := 1, 0
+	for _, other := range a.plan.compared.staying() {
+		if other == m || other.role != nodeapi.RoleServer {
+			continue
+		}
+		servers++
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		report, err := a.service.report(asking, other.name)
+		cancel()
+		if err == nil && works(report, datastore) {
+			working++
+		} else {
+			broken, causes = append(broken, other.name), errors.Join(causes, err)
+		}
+	}
+	if working >= min(majority(servers), servers-1) {
+		return nil
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("server %s is not restarted: the datastore of %s does not work, and without a majority nothing would", m.name, strings.Join(broken, " and ")), Cause: causes,
+		Hint: fmt.Sprintf("See what is wrong with 'skiff status %s', and apply the file again when it works.", a.plan.Cluster)}
+}
+
+// datastore is the component of servers that a majority is needed of.
+const datastore = "etcd"
+
+// works says if a component of a node serves.
+func works(report *nodeapi.Status, component string) bool {
+	return slices.ContainsFunc(report.Components, func(c nodeapi.ComponentStatus) bool { return c.Name == component && c.State == nodeapi.StateReady })
 }
 
 // forms are what a node is and what it is to be.
