@@ -18,6 +18,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 // nodeHas says which images a node has, by the last part of their names.
@@ -130,6 +131,10 @@ func TestLoadFails(t *testing.T) {
 		{name: "saving", world: func(w *world) { w.engine.Fail("SaveImages", 1, why) }, code: fault.Internal, words: []string{why.Error()}},
 		{name: "node stops reading", code: fault.NodeFailed, words: []string{"unexpected layer"}, exec: node(func(spec cluster.ExecSpec) (int, error) {
 			fmt.Fprintln(spec.Stderr, "reading\nskiff-node: unexpected layer")
+			return 1, nil
+		})},
+		{name: "an image for other machines", code: fault.Invalid, words: []string{"linux/amd64", "docker pull --platform"}, exec: node(func(spec cluster.ExecSpec) (int, error) {
+			fmt.Fprintln(spec.Stderr, "skiff-node: "+nodeapi.OtherPlatform+", linux/amd64")
 			return 1, nil
 		})},
 		{name: "node's disk is full", code: fault.NoSpace, words: []string{"docker system df"}, exec: node(func(spec cluster.ExecSpec) (int, error) {

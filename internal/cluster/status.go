@@ -105,6 +105,8 @@ func commandFailed(node, command string, code int, stderr string) error {
 		f.Code, f.Hint = fault.NoSpace, "See what takes the space with 'docker system df', and free it with 'docker system prune'."
 	case strings.Contains(stderr, nodeapi.DamagedArchive):
 		f.Code, f.Hint = fault.Invalid, "Make it anew with 'docker save -o FILE IMAGE'."
+	case strings.Contains(stderr, nodeapi.OtherPlatform):
+		f.Code, f.Hint = fault.Invalid, "Get or build the image for that platform: 'docker pull --platform OS/ARCH IMAGE' or 'docker build --platform OS/ARCH'."
 	}
 	return f
 }

@@ -216,6 +216,9 @@ const (
 // DamagedArchive is what `skiff-node load` says of an archive in which an image is not what it should be.
 const DamagedArchive = "the archive is damaged"
 
+// OtherPlatform is what `skiff-node load` says of an archive in which no image can run in the node.
+const OtherPlatform = "no image of the archive is for this node's platform"
+
 // ServersAlias is the name under which Docker's embedded DNS knows all servers of a cluster that run, on the cluster's
 // network: how agents and edges find API servers whatever is added, removed or stopped (see also [Config].Servers).
 const ServersAlias = "servers.skiff"

@@ -50,7 +50,7 @@ func (s *Store) load(ctx context.Context, file io.Reader, labels map[string]stri
 		}
 	}
 	if len(here) == 0 {
-		return nil, fmt.Errorf("no image of the archive is for this node's platform, %s", platforms.Format(platforms.DefaultSpec()))
+		return nil, fmt.Errorf("%s, %s", nodeapi.OtherPlatform, platforms.Format(platforms.DefaultSpec()))
 	}
 	for _, i := range here {
 		if err := s.unpack(ctx, i); err != nil {
