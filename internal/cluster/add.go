@@ -143,6 +143,14 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	a.plan = &Plan{title: "Add " + counted(groups) + " to", Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
 		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
 	a.planNodes(o, groups, configs)
+	if a.moving != nil {
+		for _, n := range c.lost {
+			if n.Role == nodeapi.RoleServer { // whoever makes it moves the first server, too
+				return nil, &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", cluster, n.Name),
+					Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", cluster, n.Name)}
+			}
+		}
+	}
 	a.plan.Steps = a.steps()
 	return a, nil
 }
@@ -287,9 +295,17 @@ func (a *addition) steps() []Step {
 	const certs = "certs"
 	steps := []Step{{ID: certs, Kind: event.KindCerts, Subject: a.plan.Cluster, Detail: "signed by the cluster's authority"}}
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
+	// Volumes come first: their names are the lock among those who add. Nothing that is there is touched before all are made.
+	volumes := []string{certs}
+	for _, n := range a.plan.nodes {
+		if n.role != nodeapi.RoleEdge {
+			step := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
+			steps, volumes = append(steps, step), append(volumes, step.ID)
+		}
+	}
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
-		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "create " + a.plan.entry + ", then make this container anew, without the port of the API", After: []string{certs}}
+		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "create " + a.plan.entry + ", then make this container anew, without the port of the API", After: volumes}
 		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: strings.TrimPrefix(a.plan.detail(a.plan.node(a.plan.entry)), "create and "), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
@@ -300,12 +316,10 @@ func (a *addition) steps() []Step {
 		if n.role == nodeapi.RoleEdge {
 			continue
 		}
-		volume := Step{ID: "volume/" + n.name, Kind: event.KindVolume, Subject: n.name, Detail: "create"}
-		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: a.plan.detail(n), After: []string{certs, volume.ID}}
+		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: a.plan.detail(n), After: []string{certs, "volume/" + n.name}}
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
-		steps = append(steps, volume)
 		if n.role == nodeapi.RoleServer {
-			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: append(slices.Clone(before), volume.ID)}
+			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: append(slices.Clone(before), "volume/"+n.name)}
 			node.After = append(node.After, member.ID)
 			before = []string{start.ID}
 			steps = append(steps, member)

@@ -676,3 +676,48 @@ func TestAddKeepsVoter(t *testing.T) {
 	w.mustRemove(t, "server-2")
 	w.answers(t)
 }
+
+// TestAddServersToOneAtOnce lets two skiffs add servers to one: the server moves once.
+func TestAddServersToOneAtOnce(t *testing.T) {
+	for name, method := range map[string]string{ // the call in which the other begins
+		"both have planned":         "CreateVolume",
+		"the other has its volumes": "CreateContainer",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", 1, 0)
+			other := w.another()
+			var once sync.Once
+			var otherErr error
+			type others struct{}
+			w.engine.Before(method, 0, func(ctx context.Context) error {
+				if ctx.Value(others{}) == nil {
+					once.Do(func() {
+						_, otherErr = other.AddNodes(context.WithValue(t.Context(), others{}, true), "demo", servers(2), cluster.CreateOptions{})
+					})
+				}
+				return nil
+			})
+			_, err := w.AddNodes(t.Context(), "demo", servers(2), cluster.CreateOptions{})
+			loser := err
+			if method == "CreateContainer" {
+				must(t, err)
+				loser = otherErr
+			} else {
+				must(t, otherErr)
+			}
+			wantFault(t, loser, fault.Conflict, "another skiff is adding", "try again")
+			if got, want := w.nodes(t), []string{"server-1", "server-2", "server-3", "edge-1"}; !slices.Equal(got, want) {
+				t.Errorf("nodes %q, want %q", got, want)
+			}
+			moved := 0
+			for _, call := range w.calls(0, "RemoveContainer") {
+				moved += strings.Count(call, demoNode)
+			}
+			if moved != 1 {
+				t.Errorf("the server was made anew %d times", moved)
+			}
+			w.answers(t)
+		})
+	}
+}

@@ -48,8 +48,9 @@ Every difference is of one of these classes:
   re-creation   decided when a cluster is made: networks, the API's address, another minor of Kubernetes. The whole file
                 is refused
 
-What is not affected is not restarted. Of a group that gets smaller, the nodes with the highest numbers go. A node that
-does not become ready with what the file says gets back what it had. After Ctrl-C, apply the file again to go on.
+What is not affected is not restarted. Of a group that gets smaller, the nodes that do not run go, and then those
+with the highest numbers. A node that does not become ready with what the file says gets back what it had. After Ctrl-C,
+apply the file again to go on.
 
 A file that names no image leaves the nodes theirs. Labels and taints that others gave a node are left alone. Manifests
 are applied when the cluster is created, and later with 'skiff kubectl apply'.`,
