@@ -235,9 +235,25 @@ func (cfg EtcdConfig) begin(running func() *etcdserver.EtcdServer) (*embed.Etcd,
 	if err := os.RemoveAll(cfg.Socket); err != nil { // left by a process that was killed
 		return nil, err
 	}
+	c, err := cfg.embedded(running)
+	if err != nil {
+		return nil, err
+	}
+	server, err := embed.StartEtcd(c)
+	if err != nil {
+		return nil, fmt.Errorf("start etcd: %w", err)
+	}
+	return server, nil
+}
+
+// embedded is a member's configuration as etcd has it.
+func (cfg EtcdConfig) embedded(running func() *etcdserver.EtcdServer) (*embed.Config, error) {
 	client := url.URL{Scheme: "unix", Path: cfg.Socket}
 
 	c := embed.NewConfig()
+	// Before all else: to define the flags sets some fields to what the flags say when they are not given.
+	flags := flag.NewFlagSet(NameEtcd, flag.ContinueOnError)
+	c.AddFlags(flags)
 	c.Name = cfg.Name
 	c.Dir = cfg.Dir
 	c.ListenClientUrls = []url.URL{client}
@@ -259,14 +275,12 @@ func (cfg EtcdConfig) begin(running func() *etcdserver.EtcdServer) (*embed.Etcd,
 	c.WatchProgressNotifyInterval = watchProgressInterval
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdLogger(cfg.Log))
 
-	if err := setEtcdFlags(c, cfg.ExtraArgs); err != nil {
-		return nil, err
+	for name, value := range cfg.ExtraArgs {
+		if err := flags.Set(name, value); err != nil {
+			return nil, fmt.Errorf("etcd: flag %s=%s: %w", name, value, err)
+		}
 	}
-	server, err := embed.StartEtcd(c)
-	if err != nil {
-		return nil, fmt.Errorf("start etcd: %w", err)
-	}
-	return server, nil
+	return c, nil
 }
 
 // peerURL is where a member is found by the others.
@@ -291,21 +305,6 @@ func (cfg EtcdConfig) addPeers(c *embed.Config) {
 	}
 	// A leader that is busy starting everything else must not lose its office for it.
 	c.TickMs, c.ElectionMs = slowTickMs, 10*slowTickMs
-}
-
-// setEtcdFlags applies flags of etcd's own.
-func setEtcdFlags(c *embed.Config, args map[string]string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	fs := flag.NewFlagSet(NameEtcd, flag.ContinueOnError)
-	c.AddFlags(fs)
-	for name, value := range args {
-		if err := fs.Set(name, value); err != nil {
-			return fmt.Errorf("etcd: flag %s=%s: %w", name, value, err)
-		}
-	}
-	return nil
 }
 
 // watchProgressInterval is how often a watch in which nothing happens is told how far the datastore has come, so that it

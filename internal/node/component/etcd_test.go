@@ -70,3 +70,30 @@ func TestEtcdComponent(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Flags that the user gives change what they name, and nothing else.
+func TestEtcdArguments(t *testing.T) {
+	cfg := EtcdConfig{Name: "a", Members: []string{"a", "b", "c"}, PKIDir: "/pki", NoSync: true}
+	plain, err := cfg.embedded(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.ExtraArgs = map[string]string{"quota-backend-bytes": "4294967296", "heartbeat-interval": "70"}
+	c, err := cfg.embedded(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.QuotaBackendBytes != 4294967296 || c.TickMs != 70 {
+		t.Errorf("quota %d, tick %d ms", c.QuotaBackendBytes, c.TickMs)
+	}
+	if got, want := c.PeerTLSInfo.String(), plain.PeerTLSInfo.String(); got != want || !c.PeerTLSInfo.ClientCertAuth || !c.PeerTLSInfo.SkipClientSANVerify {
+		t.Errorf("TLS between members: %s, want %s", got, want)
+	}
+	if !c.UnsafeNoFsync || c.InitialCluster != plain.InitialCluster || c.ElectionMs != plain.ElectionMs {
+		t.Errorf("no fsync %v, members %s, election %d ms", c.UnsafeNoFsync, c.InitialCluster, c.ElectionMs)
+	}
+	cfg.ExtraArgs = map[string]string{"no-such-flag": "1"}
+	if _, err := cfg.embedded(nil); err == nil {
+		t.Error("a flag that etcd does not have is taken")
+	}
+}

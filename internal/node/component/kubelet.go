@@ -96,6 +96,9 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 	c.ShutdownGracePeriod = metav1.Duration{} // needs systemd
 	if after := n.NodeFailure.NotReadyAfter; after > 0 {
 		c.NodeLeaseDurationSeconds = max(int32(after.Seconds()), 1) // renewed after a quarter of it
+		// Whoever was given up wrongly, as all nodes are for a moment when a frozen cluster goes on, says that it is there the
+		// next time that it looks, which must be before its pods move.
+		c.NodeStatusUpdateFrequency.Duration = max(min(after/2, c.NodeStatusUpdateFrequency.Duration), time.Second)
 	}
 	c.StreamingConnectionIdleTimeout = metav1.Duration{Duration: 4 * time.Hour}
 }
