@@ -178,6 +178,24 @@ func (w *world) containerID(t *testing.T, node string) string {
 	return ""
 }
 
+// TestAgentsAreLabelled: what a kubelet may not say of its node is written by an administrator.
+func TestAgentsAreLabelled(t *testing.T) {
+	w := newWorld(t)
+	labels := map[string]string{"disk": "ssd", "node-role.kubernetes.io/worker": ""}
+	s := spec("demo")
+	s.Groups = []cluster.Group{{Role: nodeapi.RoleServer, Count: 1, Labels: labels}, {Role: nodeapi.RoleAgent, Count: 1, Labels: labels}}
+	if _, err := w.Create(t.Context(), s, cluster.CreateOptions{}); err != nil {
+		t.Fatal(describe(err))
+	}
+	group := agents(1)
+	group.Labels = labels
+	w.mustAdd(t, group)
+	const change = "change skiff-demo-%s: labels map[node-role.kubernetes.io/worker:] without [], taints [] without []"
+	if got, want := w.kube.calls, []string{fmt.Sprintf(change, "agent-1"), fmt.Sprintf(change, "agent-2")}; !slices.Equal(got, want) {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+}
+
 // TestAddReuses gives a new node the address and the pods of one that was removed, and a name of its own.
 func TestAddReuses(t *testing.T) {
 	w := newWorld(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/event"
@@ -111,8 +112,11 @@ func (c *creation) do(ctx context.Context, step Step) error {
 		return c.startNode(ctx, c.plan.node(step.Subject))
 	case event.KindStart:
 		return c.readiness.await(ctx, step.Subject)
-	case event.KindCheck:
-		return c.readiness.checkAPI(ctx, &c.credentials)
+	case event.KindCheck: // the last step: all nodes are there, and the endpoint
+		if err := c.readiness.checkAPI(ctx, &c.credentials); err != nil {
+			return err
+		}
+		return c.labelNodes(ctx)
 	}
 	return &fault.Error{Code: fault.Internal, Summary: fmt.Sprintf("nobody knows how to do step %s", step.ID)}
 }
@@ -216,6 +220,21 @@ func (c *creation) createNode(ctx context.Context, n plannedNode) error {
 		return err
 	}
 	return c.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
+}
+
+// labelNodes gives agents the labels that they may not give themselves.
+func (c *creation) labelNodes(ctx context.Context) error {
+	for _, n := range c.plan.nodes {
+		reserved := maps.Clone(n.group.Labels)
+		maps.DeleteFunc(reserved, func(name, _ string) bool { return !nodeapi.IsReservedLabel(name) })
+		if n.role != nodeapi.RoleAgent || len(reserved) == 0 {
+			continue
+		}
+		if err := c.service.Kube.ChangeNode(ctx, &c.credentials, n.name, NodeChange{SetLabels: reserved}); err != nil {
+			return fmt.Errorf("label node %s: %w", n.name, err)
+		}
+	}
+	return nil
 }
 
 // explain says in the user's words what an engine's refusal means for the creation.

@@ -3,13 +3,13 @@ package component
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	kubeletapis "k8s.io/kubelet/pkg/apis"
 
 	"github.com/skiff-cluster/skiff/internal/node/supervise"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -52,7 +52,11 @@ func nodeObject(n *Node) *corev1.Node {
 	if n.Role == nodeapi.RoleServer {
 		node.Labels[controlPlaneLabel] = ""
 	}
-	maps.Copy(node.Labels, n.Labels)
+	for name, value := range n.Labels {
+		if n.Role == nodeapi.RoleServer || !forbidden(name) { // a server registers with an administrator's rights
+			node.Labels[name] = value
+		}
+	}
 	for _, t := range n.Taints {
 		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: t.Key, Value: t.Value, Effect: corev1.TaintEffect(t.Effect)})
 	}
@@ -65,6 +69,11 @@ func nodeObject(n *Node) *corev1.Node {
 	}
 	node.Status.Addresses = append(node.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: n.Node})
 	return node
+}
+
+// forbidden is true for a label that a kubelet may not give its node (NodeRestriction): skiff does, when the node is there.
+func forbidden(label string) bool {
+	return nodeapi.IsReservedLabel(label) && !kubeletapis.IsKubeletLabel(label)
 }
 
 // register creates a node's object. One that is there already, after a restart, keeps what others gave it. One with another

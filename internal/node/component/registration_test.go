@@ -1,6 +1,7 @@
 package component
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -86,5 +87,21 @@ func TestNodeObject(t *testing.T) {
 	got = nodeObject(agent)
 	if _, ok := got.Labels[controlPlaneLabel]; ok || len(got.Spec.Taints) > 0 || len(got.Labels) != 1 {
 		t.Errorf("an agent is %v, %v", got.Labels, got.Spec.Taints)
+	}
+}
+
+// TestForbiddenLabels: a label that NodeRestriction refuses would refuse the whole node.
+func TestForbiddenLabels(t *testing.T) {
+	labels := map[string]string{"disk": "ssd", "node-role.kubernetes.io/worker": "", "node-restriction.kubernetes.io/zone": "a", "topology.kubernetes.io/zone": "a", "node.kubernetes.io/kind": "x"}
+	agent := testServer()
+	agent.Role, agent.Labels = nodeapi.RoleAgent, labels
+	got := slices.Sorted(maps.Keys(nodeObject(agent).Labels))
+	if want := []string{"disk", corev1.LabelHostname, "node.kubernetes.io/kind", "topology.kubernetes.io/zone"}; !slices.Equal(got, want) {
+		t.Errorf("an agent registers with %q, want %q", got, want)
+	}
+	server := testServer()
+	server.Labels = labels
+	if got := nodeObject(server).Labels; len(got) != len(labels)+2 {
+		t.Errorf("a server registers with %q", got)
 	}
 }
