@@ -52,7 +52,7 @@ func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, 
 		after, err = s.Get(ctx, cluster)
 	}
 	if err != nil {
-		err = canceled(ctx, what, a.explain(err))
+		err = canceled(ctx, what, a.explain(ctx, err))
 		if !opts.Retain {
 			if undoErr := a.undo(ctx); undoErr != nil {
 				err = errors.Join(err, undoErr)
@@ -63,13 +63,28 @@ func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, 
 	return after, nil
 }
 
-// explain says in the user's words what an engine's refusal means for the addition.
-func (a *addition) explain(err error) error {
-	if fault.CodeOf(err) != fault.Conflict {
+// explain says in the user's words what an engine's refusal means for the addition. Whoever else adds nodes has the name of
+// one that was planned here; all else that is taken is told as it is.
+func (a *addition) explain(ctx context.Context, err error) error {
+	if fault.CodeOf(err) != fault.Conflict || ctx.Err() != nil {
+		return err
+	}
+	o, observeErr := observe(ctx, a.service.Engine)
+	if observeErr != nil || o.objects[a.cluster.Name] == nil {
+		return err
+	}
+	at := o.objects[a.cluster.Name]
+	if !slices.ContainsFunc(a.plan.nodes, func(n plannedNode) bool { return at.named(n.name).madeByOthers(a.creation.id) }) {
 		return err
 	}
 	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding nodes to cluster %s", a.cluster.Name), Cause: err,
 		Hint: fmt.Sprintf("Wait for it, see 'skiff --cluster %s node list', and try again.", a.cluster.Name)}
+}
+
+// named are the containers and volumes with a name.
+func (o *objects) named(name string) *objects {
+	return &objects{containers: slices.DeleteFunc(slices.Clone(o.containers), func(c Container) bool { return c.Name != name }),
+		volumes: slices.DeleteFunc(slices.Clone(o.volumes), func(v Volume) bool { return v.Name != name })}
 }
 
 // addition adds nodes to a cluster.
@@ -100,6 +115,10 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 		}
 	}
 	o, err := observe(ctx, s.Engine)
+	if err != nil {
+		return nil, err
+	}
+	everybody, err := s.Engine.Containers(ctx, "") // others may be on the cluster's network
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +161,12 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	}
 	a.plan = &Plan{title: "Add " + counted(groups) + " to", Cluster: cluster, Kubernetes: c.Kubernetes, Image: image, Endpoint: c.Endpoint, Subnet: spec.Networks.subnet(true),
 		spec: wanted, engine: o.engine, network: NetworkSpec{Name: networkName(cluster)}}
-	a.planNodes(o, groups, configs)
+	a.planNodes(o, everybody, groups, configs)
+	for _, n := range a.plan.nodes {
+		if subnet := spec.Networks.subnet(true); !subnet.Contains(n.address) {
+			return nil, invalid("See what is on it with 'docker network inspect "+networkName(cluster)+"', and remove what you do not need.", "the subnet %s has no free address for node %s", subnet, n.name)
+		}
+	}
 	if a.moving != nil {
 		for _, n := range c.lost {
 			if n.Role == nodeapi.RoleServer { // whoever makes it moves the first server, too
@@ -233,7 +257,7 @@ func (s *Service) imageOf(ctx context.Context, c *Cluster) (string, error) {
 }
 
 // planNodes gives each new node a name, a part of the pod network and an address that no other has.
-func (a *addition) planNodes(o *observation, groups []Group, configs map[string]nodeapi.Config) {
+func (a *addition) planNodes(o *observation, everybody []Container, groups []Group, configs map[string]nodeapi.Config) {
 	p, networks := a.plan, a.plan.spec.Networks
 	taken := map[netip.Addr]bool{}
 	last := map[nodeapi.Role]int{}
@@ -242,8 +266,11 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 	for _, v := range o.objects[a.cluster.Name].volumes { // one may be left of a node whose removal did not finish
 		note(v.Name, nodeapi.Role(v.Labels[nodeapi.LabelRole]))
 	}
+	for _, c := range everybody {
+		taken[c.Addresses[p.network.Name]], taken[c.Addresses6[p.network.Name]] = true, true
+	}
+	delete(taken, netip.Addr{}) // of those that are elsewhere
 	for _, c := range o.objects[a.cluster.Name].containers {
-		taken[c.Addresses[p.network.Name]] = true
 		role := nodeapi.Role(c.Labels[nodeapi.LabelRole])
 		note(c.Name, role)
 		if role == nodeapi.RoleServer {
@@ -270,7 +297,7 @@ func (a *addition) planNodes(o *observation, groups []Group, configs map[string]
 			for ranges[networks.podRange(index)[0]] {
 				index++
 			}
-			for number == edge || taken[nth(networks.subnet(true), number)] {
+			for number == edge || taken[nth(networks.subnet(true), number)] || taken[nth(networks.subnet(false), number)] {
 				number++
 			}
 			last[group.Role]++

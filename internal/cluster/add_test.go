@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -738,4 +739,54 @@ func TestAddServersToOneAtOnce(t *testing.T) {
 			w.answers(t)
 		})
 	}
+}
+
+// foreign puts a container that is not Skiff's on the cluster's network.
+func (w *world) foreign(t *testing.T, name string, address netip.Addr) netip.Addr {
+	t.Helper()
+	_, err := w.engine.CreateContainer(t.Context(), cluster.ContainerSpec{Name: name, Image: nodeImageRef, Network: "skiff-demo", Address: address})
+	must(t, err)
+	w.engine.OnStart(func(p *dockertest.Process) int {
+		if !strings.HasPrefix(p.Name, "skiff-") {
+			<-p.Stopping()
+			return 0
+		}
+		return fakenode.Run(p)
+	})
+	must(t, w.engine.StartContainer(t.Context(), name))
+	list, err := w.engine.Containers(t.Context(), "")
+	must(t, err)
+	for _, c := range list {
+		if c.Name == name {
+			address = c.Addresses["skiff-demo"]
+		}
+	}
+	return address
+}
+
+// TestAddBesideOthers gives new nodes no address that a container of others has on the cluster's network.
+func TestAddBesideOthers(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 0)
+	first := w.container(t, demoNode).Address
+	next := first.Next()
+	if got := w.foreign(t, "dynamic", netip.Addr{}); got.As4()[3] != 128 {
+		t.Errorf("the dynamic address is %s", got)
+	}
+	w.foreign(t, "fixed", next) // as networks from before there was a part for others do
+	w.mustAdd(t, agents(1))
+	if got := w.container(t, "skiff-demo-agent-1").Address; got != next.Next() {
+		t.Errorf("the agent has %s", got)
+	}
+	// It takes the address after the plan was made.
+	var once sync.Once
+	w.engine.Before("CreateVolume", 0, func(context.Context) error {
+		once.Do(func() { w.foreign(t, "late", next.Next().Next()) })
+		return nil
+	})
+	_, err := w.AddNodes(t.Context(), "demo", agents(1), cluster.CreateOptions{})
+	if wantFault(t, err, fault.Conflict, next.Next().Next().String()); strings.Contains(describe(err), "another skiff") {
+		t.Error(describe(err))
+	}
+	w.answers(t)
 }

@@ -488,3 +488,16 @@ func TestApplyKeepsMajority(t *testing.T) {
 	w.mustRemove(t, "server-3")
 	w.apply(t, "kubernetes: {ephemeral: true}\nnodes:\n- role: server\n  count: 3\n  memory: 1Gi\n")
 }
+
+// TestTaintsSuitTheAgents lets pods come to the server of a file whose agents a flag has taken away.
+func TestTaintsSuitTheAgents(t *testing.T) {
+	for agents, tainted := range map[int]bool{0: false, 2: true} {
+		w := newWorld(t)
+		s := load(t, fileHead+"nodes:\n- role: server\n- role: agent\n")
+		s.Groups[1].Count = agents
+		w.mustCreateSpec(t, s)
+		if got := w.config(t, demoNode).Taints; len(got) > 0 != tainted {
+			t.Errorf("with %d agents the server has the taints %v", agents, got)
+		}
+	}
+}

@@ -152,6 +152,9 @@ type NetworkSpec struct {
 	Subnet netip.Prefix
 	// Subnet6 makes the network carry IPv6 as well.
 	Subnet6 netip.Prefix
+	// Dynamic and Dynamic6 are the parts of the subnets that containers without a fixed address get theirs of. The zero
+	// value leaves it to the engine.
+	Dynamic, Dynamic6 netip.Prefix
 }
 
 // Volume is a volume as the engine lists it.

@@ -181,6 +181,21 @@ func (n Networks) edgeNumber() int {
 	return number
 }
 
+// dynamic is the part of a subnet that containers of others, put on the cluster's network, get their addresses of: its third
+// quarter, which is above the nodes and below the edge. A subnet that nodes fill so far has none, and they may meet.
+func (n Networks) dynamic(is4 bool, nodes int) netip.Prefix {
+	subnet := n.subnet(is4)
+	bits := subnet.Addr().BitLen() - subnet.Bits()
+	if !subnet.IsValid() || bits < 2 || bits-1 < 16 && firstNode+nodes > 1<<(bits-1) {
+		return netip.Prefix{}
+	}
+	a := subnet.Addr().AsSlice()
+	bit := subnet.Bits() // the first one of the host's part
+	a[bit/8] |= 0x80 >> (bit % 8)
+	third, _ := netip.AddrFromSlice(a)
+	return netip.PrefixFrom(third, bit+2)
+}
+
 // nth is the address with a number in a subnet: the bridge has 1, the first node 2.
 func nth(subnet netip.Prefix, number int) netip.Addr {
 	if !subnet.IsValid() {

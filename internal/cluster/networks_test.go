@@ -174,3 +174,36 @@ func TestDNSServices(t *testing.T) {
 		}
 	}
 }
+
+func TestNetworksDynamic(t *testing.T) {
+	for _, tc := range []struct {
+		subnet string
+		nodes  int
+		want   string
+	}{
+		{"10.1.2.0/24", maxNodes, "10.1.2.128/26"},
+		{"10.1.0.0/16", maxNodes, "10.1.128.0/18"},
+		{"10.1.2.16/28", 6, "10.1.2.24/30"},
+		{"10.1.2.16/28", 7, ""},
+		{"10.1.2.0/29", 2, "10.1.2.4/31"},
+		{"10.1.2.0/30", 1, ""},
+		{"10.1.2.4/31", 0, ""},
+		{"fd00:1:2:3::/64", maxNodes, "fd00:1:2:3:8000::/66"},
+		{"fd00:1:2:3::/127", 0, ""},
+	} {
+		subnet := netip.MustParsePrefix(tc.subnet)
+		n := Networks{Subnets: []netip.Prefix{subnet}}
+		got := n.dynamic(subnet.Addr().Is4(), tc.nodes)
+		if (tc.want != "" || got.IsValid()) && got.String() != tc.want {
+			t.Errorf("%s with %d nodes: %s, want %s", tc.subnet, tc.nodes, got, tc.want)
+		}
+		for number := 1; got.IsValid() && number < firstNode+tc.nodes; number++ {
+			if got.Contains(nth(subnet, number)) {
+				t.Errorf("%s: %s has the address of node %d", tc.subnet, got, number)
+			}
+		}
+		if got.IsValid() && (got != got.Masked() || got.Contains(nth(subnet, n.edgeNumber()))) {
+			t.Errorf("%s: %s has that of the edge, or is none", tc.subnet, got)
+		}
+	}
+}

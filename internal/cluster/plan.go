@@ -158,8 +158,9 @@ func planCreate(o *observation, spec Spec, image foundImage, version string, avo
 		title: "Create", Cluster: spec.Name, Kubernetes: image.kubernetes, Image: image.ref, Subnet: spec.Networks.subnet(true),
 		Endpoint: endpointURL(o.engine, spec.APIAddress, port),
 		spec:     spec, engine: o.engine, archive: image.archive,
-		network: NetworkSpec{Name: networkName(spec.Name), Labels: labels(""), Subnet: spec.Networks.subnet(true), Subnet6: spec.Networks.subnet(false)},
-		entry:   nodeName(spec.Name, nodeapi.RoleServer, 1),
+		network: NetworkSpec{Name: networkName(spec.Name), Labels: labels(""), Subnet: spec.Networks.subnet(true), Subnet6: spec.Networks.subnet(false),
+			Dynamic: spec.Networks.dynamic(true, spec.Count("")), Dynamic6: spec.Networks.dynamic(false, spec.Count(""))},
+		entry: nodeName(spec.Name, nodeapi.RoleServer, 1),
 	}
 	number := map[nodeapi.Role]int{}
 	for _, role := range []nodeapi.Role{nodeapi.RoleServer, nodeapi.RoleAgent} { // servers first: see steps

@@ -188,23 +188,6 @@ func TestDefault(t *testing.T) {
 	}
 }
 
-// TestComplete is about clusters that a program makes.
-func TestComplete(t *testing.T) {
-	c := config.Default()
-	c.Nodes[0].Count = 3
-	c.Nodes = append(c.Nodes, config.NodeGroup{Role: config.RoleAgent, Count: 2})
-	if err := c.Complete(); err != nil {
-		t.Fatal(explain(t, err))
-	}
-	if len(c.Nodes[0].Taints) != 1 {
-		t.Errorf("servers beside agents: %+v", c.Nodes[0])
-	}
-	c.Nodes[0].Count = 2
-	if got := explain(t, c.Complete()); !strings.Contains(got, "| nodes[0].count: a cluster has 1, 3 or 5 servers, not 2") {
-		t.Error(got)
-	}
-}
-
 // TestManifestFiles names the files of folders in order.
 func TestManifestFiles(t *testing.T) {
 	c := config.Default()
@@ -254,9 +237,6 @@ func FuzzLoad(f *testing.F) {
 			if u.Path == "" || u.Line == 0 || u.Reason == "" {
 				t.Errorf("unmapped: %+v", u)
 			}
-		}
-		if err := c.Complete(); err != nil {
-			t.Errorf("complete, and not: %s", explain(t, err))
 		}
 		// What is written is read as the same.
 		out := render(t, c)

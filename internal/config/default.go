@@ -25,9 +25,6 @@ var presets = map[Preset]struct{ notReadyAfter, evictAfter time.Duration }{
 	PresetUpstream: {40 * time.Second, 5 * time.Minute},
 }
 
-// controlPlaneTaint keeps pods off servers, as kubeadm has it.
-const controlPlaneTaint = "node-role.kubernetes.io/control-plane"
-
 // Default returns the cluster that a file without any choice describes: one server.
 func Default() *Cluster {
 	c := &Cluster{APIVersion: APIVersion, Kind: Kind}
@@ -45,17 +42,8 @@ func (c *Cluster) setDefaults() {
 	if len(c.Nodes) == 0 {
 		c.Nodes = []NodeGroup{{Role: RoleServer, Count: 1}}
 	}
-	agents := 0
-	for _, g := range c.Nodes {
-		if g.Role == RoleAgent {
-			agents += g.Count
-		}
-	}
-	for i := range c.Nodes {
+	for i := range c.Nodes { // taints are not said here: what suits depends on how many agents there will be after all
 		g := &c.Nodes[i]
-		if g.Role == RoleServer && g.Taints == nil && agents > 0 {
-			g.Taints = []Taint{{Key: controlPlaneTaint, Effect: string(corev1.TaintEffectNoSchedule)}}
-		}
 		for j := range g.Ports {
 			setDefault(&g.Ports[j].HostAddress, c.Network.localhost())
 			setDefault(&g.Ports[j].Protocol, string(corev1.ProtocolTCP))

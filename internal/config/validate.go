@@ -18,13 +18,6 @@ const (
 	maxEvictAfter                      = 24 * time.Hour
 )
 
-// Complete fills in defaults and validates a cluster that a program made or changed. A cluster from [Load] is
-// complete. The error is of type *fault.Error and names every mistake.
-func (c *Cluster) Complete() error {
-	c.setDefaults()
-	return c.validate().fault("")
-}
-
 // validator collects what is wrong with a complete cluster.
 type validator struct {
 	*Cluster

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -75,17 +76,26 @@ func networkOptions(spec cluster.NetworkSpec) network.CreateOptions {
 	options := network.CreateOptions{Driver: "bridge", Labels: spec.Labels}
 	var subnets []network.IPAMConfig
 	if spec.Subnet.IsValid() {
-		subnets = append(subnets, network.IPAMConfig{Subnet: spec.Subnet.String()})
+		subnets = append(subnets, ipam(spec.Subnet, spec.Dynamic))
 	}
 	if spec.Subnet6.IsValid() {
 		options.EnableIPv6 = new(bool)
 		*options.EnableIPv6 = true
-		subnets = append(subnets, network.IPAMConfig{Subnet: spec.Subnet6.String()})
+		subnets = append(subnets, ipam(spec.Subnet6, spec.Dynamic6))
 	}
 	if len(subnets) > 0 {
 		options.IPAM = &network.IPAM{Config: subnets}
 	}
 	return options
+}
+
+// ipam is a subnet for Docker. The bridge has the first address; without a word it would get one of the dynamic ones.
+func ipam(subnet, dynamic netip.Prefix) network.IPAMConfig {
+	config := network.IPAMConfig{Subnet: subnet.String()}
+	if dynamic.IsValid() {
+		config.IPRange, config.Gateway = dynamic.String(), subnet.Addr().Next().String()
+	}
+	return config
 }
 
 // networking gives a container its addresses and further names on its network.

@@ -58,6 +58,7 @@ func TestNetworkOptions(t *testing.T) {
 	four, six := netip.MustParsePrefix("10.1.2.0/24"), netip.MustParsePrefix("fd00::/64")
 	for name, spec := range map[string]cluster.NetworkSpec{
 		"empty": {}, "ipv4": {Subnet: four}, "dual": {Subnet: four, Subnet6: six, Labels: map[string]string{"l": "v"}},
+		"range": {Subnet: four, Subnet6: six, Dynamic: netip.MustParsePrefix("10.1.2.128/26"), Dynamic6: netip.MustParsePrefix("fd00::8000:0:0:0/66")},
 	} {
 		out, err := json.MarshalIndent(networkOptions(spec), "", "  ")
 		if err != nil {

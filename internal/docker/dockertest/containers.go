@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
@@ -21,6 +22,7 @@ type container struct {
 	attached []*stream
 	process  *Process // nil unless it runs
 	exitCode int
+	dynamic  netip.Addr // while it runs, if it has no fixed one
 }
 
 // CreateContainer implements cluster.Provisioner. As with Docker, a missing network shows at the start only, and
@@ -125,7 +127,7 @@ func (e *Engine) ended(p *Process, exitCode int) {
 		return
 	}
 	p.c.thaw()
-	p.c.process, p.c.state, p.c.exitCode = nil, "exited", exitCode
+	p.c.process, p.c.state, p.c.exitCode, p.c.dynamic = nil, "exited", exitCode, netip.Addr{}
 	for _, s := range p.c.attached {
 		s.end(io.EOF)
 	}

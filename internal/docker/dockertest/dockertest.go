@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type Engine struct {
 	info       cluster.EngineInfo
 	containers map[string]*container
 	networks   map[string]*cluster.Network
+	dynamic    map[string]netip.Prefix // where containers on a network get their IPv4 addresses of, by its name
 	volumes    map[string]*volume
 	images     []*storedImage
 	takenPorts map[uint16]bool
@@ -59,6 +61,7 @@ func New() *Engine {
 		},
 		containers: map[string]*container{},
 		networks:   map[string]*cluster.Network{},
+		dynamic:    map[string]netip.Prefix{},
 		volumes:    map[string]*volume{},
 		takenPorts: map[uint16]bool{},
 		counts:     map[string]int{},

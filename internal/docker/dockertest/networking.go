@@ -7,7 +7,8 @@ import (
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-// connect checks the addresses of a container that is being started. The caller holds mu.
+// connect checks the addresses of a container that is being started, and gives it one of IPv4 if it has none and the
+// network has a subnet. The caller holds mu.
 func (e *Engine) connect(c *container) error {
 	if c.spec.Network == "" {
 		return nil
@@ -27,15 +28,29 @@ func (e *Engine) connect(c *container) error {
 			}
 		}
 	}
+	if pool := e.dynamic[network.Name]; !c.spec.Address.IsValid() && pool.IsValid() {
+		taken := map[netip.Addr]bool{network.Subnets[0].Addr(): true, network.Subnets[0].Addr().Next(): true}
+		for _, other := range e.containers {
+			for _, address := range other.addresses() {
+				taken[address] = taken[address] || other.process != nil && other.spec.Network == network.Name
+			}
+		}
+		for c.dynamic = pool.Addr(); taken[c.dynamic]; c.dynamic = c.dynamic.Next() {
+		}
+		if !pool.Contains(c.dynamic) {
+			c.dynamic = netip.Addr{}
+			return conflict("no available IPv4 addresses on network %s", network.Name)
+		}
+	}
 	return nil
 }
 
-// addresses are the fixed addresses of a container.
+// addresses are those of a container, fixed and not.
 func (c *container) addresses() []netip.Addr {
-	return slices.DeleteFunc([]netip.Addr{c.spec.Address, c.spec.Address6}, func(a netip.Addr) bool { return !a.IsValid() })
+	return slices.DeleteFunc([]netip.Addr{c.spec.Address, c.spec.Address6, c.dynamic}, func(a netip.Addr) bool { return !a.IsValid() })
 }
 
-// Lookup is what the engine's DNS answers a container: the fixed addresses of the running containers on its network
+// Lookup is what the engine's DNS answers a container: the addresses of the running containers on its network
 // that have a name or an alias, in order.
 func (e *Engine) Lookup(containerName, name string) []netip.Addr {
 	e.mu.Lock()

@@ -60,6 +60,9 @@ func (c *container) describe() cluster.Container {
 		State: c.state, Created: c.created, Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
 	if c.spec.Network != "" {
 		d.Addresses[c.spec.Network] = c.spec.Address
+		if c.dynamic.IsValid() {
+			d.Addresses[c.spec.Network] = c.dynamic
+		}
 		if c.spec.Address6.IsValid() {
 			d.Addresses6[c.spec.Network] = c.spec.Address6
 		}
@@ -195,6 +198,10 @@ func (e *Engine) createNetwork(spec cluster.NetworkSpec) error {
 		n.Subnets = append(n.Subnets, wanted)
 	}
 	e.networks[spec.Name] = n
+	e.dynamic[spec.Name] = spec.Dynamic
+	if !spec.Dynamic.IsValid() {
+		e.dynamic[spec.Name] = spec.Subnet
+	}
 	return nil
 }
 

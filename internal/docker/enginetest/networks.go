@@ -69,6 +69,7 @@ func (s *suite) testNetwork(t *testing.T) {
 		}
 	})
 	t.Run("fixed address", func(t *testing.T) { s.testAddress(t, name, subnet) })
+	t.Run("dynamic addresses", s.testDynamic)
 	t.Run("aliases", func(t *testing.T) { s.testAliases(t, name, subnet) })
 	t.Run("an address of no subnet", func(t *testing.T) {
 		spec := s.spec("off-net", "serve")
@@ -115,6 +116,30 @@ func (s *suite) testAddress(t *testing.T, network string, subnet netip.Prefix) {
 	s.want(t, s.StartContainer(t.Context(), second.Name), fault.Conflict)
 	s.must(t, s.StopContainer(t.Context(), spec.Name, 0))
 	check("when it has stopped")
+}
+
+// testDynamic gives containers without a fixed address one of a part of the subnet, and others any that is free.
+func (s *suite) testDynamic(t *testing.T) {
+	spec := cluster.NetworkSpec{Name: s.name + "-dynamic", Labels: s.labels}
+	for range 20 {
+		spec.Subnet = netip.MustParsePrefix(fmt.Sprintf("10.%d.%d.0/24", 64+rand.IntN(128), rand.IntN(256)))
+		spec.Dynamic = netip.PrefixFrom(nth(spec.Subnet, 128), 26)
+		err := s.CreateNetwork(t.Context(), spec)
+		if fault.CodeOf(err) == fault.NetworkOverlap {
+			continue
+		}
+		s.must(t, err)
+		t.Cleanup(func() { s.cleanUp(t, s.RemoveNetwork(context.Background(), spec.Name)) })
+		break
+	}
+	for i, fixed := range []netip.Addr{{}, nth(spec.Subnet, 2), {}, nth(spec.Subnet, 254), nth(spec.Subnet, 150), {}} {
+		c := s.spec(fmt.Sprintf("dynamic-%d", i), "serve")
+		c.Network, c.Address = spec.Name, fixed
+		s.start(t, c)
+		if got := s.container(t, c.Name).Addresses[spec.Name]; fixed.IsValid() && got != fixed || !fixed.IsValid() && !spec.Dynamic.Contains(got) {
+			t.Errorf("%s has %s, asked for %s", c.Name, got, fixed)
+		}
+	}
 }
 
 // nth is the address of a subnet that ends in n.
