@@ -106,6 +106,17 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 	return nodes, nil
 }
 
+// KubernetesNodes is how many nodes Kubernetes knows: an edge is none.
+func (c *Cluster) KubernetesNodes() int {
+	count := 0
+	for _, n := range c.Nodes {
+		if n.Role != nodeapi.RoleEdge {
+			count++
+		}
+	}
+	return count
+}
+
 // node finds a node by name.
 func (c *Cluster) node(name string) (Node, error) {
 	var names []string

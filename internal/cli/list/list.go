@@ -57,7 +57,7 @@ func run(ctx context.Context, o *Options) error {
 		if !c.Created.IsZero() { // only containers say when they were made
 			age = kit.Age(time.Since(c.Created))
 		}
-		t.Row(c.Name, fmt.Sprint(c.State), strconv.Itoa(len(c.Nodes)), c.Kubernetes, c.Endpoint, age)
+		t.Row(c.Name, fmt.Sprint(c.State), strconv.Itoa(c.KubernetesNodes()), c.Kubernetes, c.Endpoint, age)
 	}
 	return t.Flush()
 }

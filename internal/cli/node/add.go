@@ -121,6 +121,6 @@ func runAdd(ctx context.Context, o *AddOptions) error {
 	if o.JSON() {
 		return o.PrintJSON(c)
 	}
-	o.Say("Cluster %s has %d nodes now, ready after %s.", c.Name, len(c.Nodes), ui.Seconds(time.Since(began)))
+	o.Say("Cluster %s has %d nodes now, ready after %s.", c.Name, c.KubernetesNodes(), ui.Seconds(time.Since(began)))
 	return nil
 }

@@ -145,7 +145,11 @@ func hint(s *cluster.Status) string {
 
 // print writes the status for people.
 func print(o *Options, s *cluster.Status, now time.Time) error {
-	fmt.Fprintf(o.Out, "Cluster %s: %s, Kubernetes %s, %s\n", s.Name, s.State, s.Kubernetes, s.Endpoint)
+	state := string(s.State)
+	if s.State != cluster.StateStopped && len(missing(s)) > 0 {
+		state += ", not ready"
+	}
+	fmt.Fprintf(o.Out, "Cluster %s: %s, Kubernetes %s, %s\n", s.Name, state, s.Kubernetes, s.Endpoint)
 	if s.API != nil {
 		printCondition(o, *s.API)
 	}
@@ -161,12 +165,20 @@ func print(o *Options, s *cluster.Status, now time.Time) error {
 			printCondition(o, c)
 		}
 		fmt.Fprintln(o.Out)
-		t := kit.NewTable(o.Out, "  COMPONENT", "STATE", "SINCE", "RESTARTS", "VERSION", "LAST ERROR")
+		t := kit.NewTable(o.Out, "  COMPONENT", "STATE", "SINCE", "RESTARTS", "VERSION")
+		var errs []string // below the table: they are too long for a column
 		for _, c := range n.Report.Components {
-			t.Row("  "+c.Name, string(c.State), kit.Age(now.Sub(c.Since)), strconv.Itoa(c.Restarts), c.Version, detail(c))
+			t.Row("  "+c.Name, string(c.State), kit.Age(now.Sub(c.Since)), strconv.Itoa(c.Restarts), c.Version)
+			// What one that is ready waited for at its start is no news.
+			if d := detail(c); d != "" && (c.State != nodeapi.StateReady || c.Restarts > 0) {
+				errs = append(errs, fmt.Sprintf("  %s: %s", c.Name, d))
+			}
 		}
 		if err := t.Flush(); err != nil {
 			return err
+		}
+		for _, e := range errs {
+			fmt.Fprintln(o.Out, e)
 		}
 	}
 	return nil
