@@ -65,10 +65,7 @@ func TestReadinessContract(t *testing.T) {
 	}
 
 	c.Step("status agrees")
-	var status struct {
-		cluster.Status
-		Ready bool `json:"ready"`
-	}
+	var status cluster.Status
 	c.Must(json.Unmarshal([]byte(c.Skiff("status", "--output", "json")), &status), "read the status")
 	if !status.Ready || status.State != cluster.StateRunning || status.Endpoint != c.Config().Host {
 		t.Errorf("status: %+v", status)

@@ -131,6 +131,7 @@ type Node struct {
 type Status struct {
 	Name       string `json:"name"`
 	State      State  `json:"state"`
+	Ready      bool   `json:"ready"` // nothing is missing, see Missing
 	Kubernetes string `json:"kubernetes"`
 	Endpoint   string `json:"endpoint"`
 	// API is the clause of the readiness contract that no node can tell: the API answers the administrator at Endpoint.

@@ -28,7 +28,7 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	for i, n := range c.Nodes {
 		at := &status.Nodes[i]
 		at.Node = n
-		if n.State != "running" {
+		if n.State != nodeRunning {
 			continue
 		}
 		asking.Go(func() {
@@ -52,6 +52,7 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	status.Ready = len(status.Missing()) == 0
 	return status, nil
 }
 

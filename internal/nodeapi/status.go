@@ -1,6 +1,9 @@
 package nodeapi
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // State is where a component is in its life.
 //
@@ -115,4 +118,16 @@ type Member struct {
 	// Learner is true until a member that was added has caught up; it has no vote before.
 	Learner bool `json:"learner,omitempty"`
 	Leader  bool `json:"leader,omitempty"`
+}
+
+// Detail says why a component is not ready, or was not, in one line; "" if there is nothing to say.
+func (c ComponentStatus) Detail() string {
+	if c.State == StateWaiting && len(c.WaitsFor) > 0 {
+		waits := "waits for " + strings.Join(c.WaitsFor, ", ")
+		if c.LastError == "" {
+			return waits
+		}
+		return strings.Join(strings.Fields(c.LastError), " ") + " (" + waits + ")"
+	}
+	return strings.Join(strings.Fields(c.LastError), " ")
 }

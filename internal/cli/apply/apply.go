@@ -4,6 +4,7 @@ package apply
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -105,10 +106,10 @@ func run(ctx context.Context, o *Options) error {
 	}
 	switch {
 	case o.DryRun && o.JSON():
-		return o.PrintJSON(planned{plan, file})
+		return errors.Join(o.PrintJSON(planned{plan, file}), plan.Refusal())
 	case o.DryRun:
 		_, err := fmt.Fprintln(o.Out, plan.String()+file.ThenApply())
-		return err
+		return errors.Join(err, plan.Refusal())
 	}
 	if !plan.Empty() {
 		o.Say("%s\n", plan.String()+file.ThenApply())
@@ -133,7 +134,35 @@ func run(ctx context.Context, o *Options) error {
 		}
 	}
 	renderer.Close()
-	return tell(o, plan, applied, file, time.Since(began))
+	if err := tell(o, plan, applied, file, time.Since(began)); err != nil {
+		return err
+	}
+	return settled(ctx, service, plan.Cluster)
+}
+
+// settleTime is how long nodes that were not changed, or that others change, may take to be ready.
+const (
+	settleTime  = 15 * time.Second
+	settlePause = time.Second
+)
+
+// settled fails if the cluster is not ready: that it is what the file says would be half of the truth.
+func settled(ctx context.Context, service *cluster.Service, name string) error {
+	for deadline := time.Now().Add(settleTime); ; {
+		status, err := service.Status(ctx, name)
+		if err != nil {
+			return err
+		}
+		// Nodes that do not run do not get ready by waiting.
+		if err = status.Unready(); err == nil || status.State != cluster.StateRunning || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(settlePause):
+		}
+	}
 }
 
 // makeSpec makes the specification of the cluster file, whose name the command line may change.

@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// Missing says what keeps the cluster from being ready, the worst first; nothing if it is.
+func (s *Status) Missing() []string {
+	var out []string
+	if len(s.Nodes) == 0 {
+		out = append(out, "it has no node")
+	}
+	servers, running := 0, 0
+	for _, n := range s.Nodes {
+		if n.Role == nodeapi.RoleServer {
+			servers++
+		}
+		if n.Role == nodeapi.RoleServer && n.State == nodeRunning {
+			running++
+		}
+	}
+	if need := majority(servers); servers > 1 && running < need {
+		out = append(out, fmt.Sprintf("no majority: %d of its %d servers run, and it takes %d to read and write", running, servers, need))
+	}
+	if s.API != nil && !s.API.Met {
+		out = append(out, s.API.Name+": "+s.API.Message)
+	}
+	for _, n := range s.Nodes {
+		switch {
+		case n.Error != "":
+			out = append(out, n.Name+": "+n.Error)
+		case n.Report == nil:
+			out = append(out, n.Name+": is "+n.State)
+		case !n.Report.Ready:
+			out = append(out, unmet(n)...)
+		}
+	}
+	return out
+}
+
+// unmet says which conditions of a node are not met, and of its components which are to blame, and why.
+func unmet(n NodeStatus) []string {
+	if len(n.Report.Conditions) == 0 {
+		return []string{n.Name + ": is starting"}
+	}
+	var out []string
+	for _, c := range n.Report.Conditions {
+		if c.Met {
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s: %s: %s", n.Name, c.Name, c.Message))
+		if c.Name != nodeapi.ConditionComponents {
+			continue
+		}
+		for _, component := range n.Report.Components {
+			if component.State == nodeapi.StateUnhealthy && component.LastError != "" {
+				out = append(out, fmt.Sprintf("%s: %s: %s", n.Name, component.Name, component.Detail()))
+			}
+		}
+	}
+	return out
+}
+
+// Unready is the failure that the cluster is not ready, with what is missing and what to do; nil if it is ready.
+func (s *Status) Unready() error {
+	missing := s.Missing()
+	if len(missing) == 0 {
+		return nil
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready", s.Name), Details: missing, Hint: s.hint()}
+}
+
+func (s *Status) hint() string {
+	for _, n := range s.Nodes {
+		if n.State == nodeExited || n.State == nodeCreated {
+			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
+		}
+		if n.State == nodePaused {
+			return fmt.Sprintf("Run 'skiff resume %s' to let it go on.", s.Name)
+		}
+	}
+	return fmt.Sprintf("Run 'skiff bundle %s' to collect all logs, or 'skiff delete %s' and create it again.", s.Name, s.Name)
+}
