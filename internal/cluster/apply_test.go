@@ -23,8 +23,8 @@ import (
 	"github.com/skiff-cluster/skiff/internal/testutil"
 )
 
-func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
-	return k.call(ctx, "vacate", node)
+func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) (cordoned bool, err error) {
+	return !k.cordoned[node], k.call(ctx, "vacate", node)
 }
 
 func (k *kube) ChangeNode(ctx context.Context, _ *cluster.Credentials, node string, c cluster.NodeChange) error {
@@ -499,5 +499,22 @@ func TestTaintsSuitTheAgents(t *testing.T) {
 		if got := w.config(t, demoNode).Taints; len(got) > 0 != tainted {
 			t.Errorf("with %d agents the server has the taints %v", agents, got)
 		}
+	}
+}
+
+// TestCordonOfTheUser stays: neither a restart nor a removal that fails lets new pods come.
+func TestCordonOfTheUser(t *testing.T) {
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n  count: 2\n")
+	w.kube.cordoned = map[string]bool{"skiff-demo-agent-1": true}
+	w.apply(t, "nodes:\n- role: server\n- role: agent\n  count: 2\n  memory: 1Gi\n")
+	w.kube.on = func(_ context.Context, call string) error {
+		return map[string]error{"drain skiff-demo-agent-1": errors.New("its pods stay")}[call]
+	}
+	if err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}); err == nil {
+		t.Error("it was removed")
+	}
+	said := w.kube.said()
+	if slices.Contains(said, "uncordon skiff-demo-agent-1") || !slices.Contains(said, "uncordon skiff-demo-agent-2") {
+		t.Errorf("the API was told %q", said)
 	}
 }

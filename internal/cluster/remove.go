@@ -63,8 +63,8 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	err = s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindDrain:
-			cordoned = true
-			err := s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
+			var err error
+			cordoned, err = s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
 				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
 			})
 			if err != nil {
@@ -89,7 +89,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		}
 		return s.removeNode(ctx, creds, n, opts)
 	})
-	if cordoned {
+	if cordoned { // by us, not by the user
 		s.uncordon(ctx, creds, n.Name)
 	}
 	return err
