@@ -304,6 +304,8 @@ func TestAddRefuses(t *testing.T) {
 		{name: "too many agents", servers: 1, agents: 1, group: agents(99), code: fault.Invalid, words: []string{"101 nodes"}},
 		{name: "too large", servers: 1, group: cluster.Group{Role: nodeapi.RoleAgent, Count: 1, MemoryBytes: 9 << 30}, code: fault.Invalid, words: []string{"8192 MiB"}},
 		{name: "too small", servers: 1, group: cluster.Group{Role: nodeapi.RoleAgent, Count: 1, MemoryBytes: 1 << 20}, code: fault.Invalid, words: []string{"128 MiB"}},
+		{name: "a label of the kubelet's", servers: 1, group: cluster.Group{Role: nodeapi.RoleAgent, Count: 1, Labels: map[string]string{"kubernetes.io/hostname": "x"}},
+			code: fault.Invalid, words: []string{"kubernetes.io/hostname is set by the kubelet"}},
 		{name: "stopped", servers: 1, group: agents(1), code: fault.NotReady, words: []string{"is stopped", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.Stop(t.Context(), "demo")) }},
 		{name: "paused", servers: 1, group: agents(1), code: fault.NotReady, words: []string{"is paused", "skiff resume demo"},

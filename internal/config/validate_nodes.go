@@ -20,9 +20,6 @@ const (
 	maxCount   = 100 // nodes of a cluster
 )
 
-// ownLabels are those that the kubelet gives a node.
-var ownLabels = []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
-
 // ownPaths are what Skiff, and the system in a node, need. Nothing may be mounted there, below, or over them.
 var ownPaths = []string{
 	nodeapi.StateDir, nodeapi.RunDir, path.Dir(nodeapi.ContainerdSocket), nodeapi.KubeletRootDir, "/var/log",
@@ -118,7 +115,7 @@ func (v *validator) validateSize(p fieldPath, g *NodeGroup) {
 func (v *validator) validateLabels(at fieldPath, labels map[string]string) {
 	for name, value := range labels {
 		p := at.key(name)
-		if slices.Contains(ownLabels, name) {
+		if slices.Contains(cluster.OwnLabels, name) {
 			v.refuse(p, "the kubelet sets this label itself")
 		}
 		v.qualified(p, "label", name, value)
