@@ -774,3 +774,19 @@ func TestAddBesideOthers(t *testing.T) {
 	}
 	w.answers(t)
 }
+
+// TestAddServersKeepsUnknown keeps what a newer Skiff has told the server that moves.
+func TestAddServersKeepsUnknown(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 0)
+	content, err := w.engine.ReadFile(demoNode, nodeapi.ConfigPath)
+	must(t, err)
+	must(t, w.engine.WriteFile(demoNode, nodeapi.ConfigPath, []byte(strings.Replace(string(content), "{", `{"future": {"a": 1},`, 1))))
+	w.mustAdd(t, servers(2))
+	if content, err = w.engine.ReadFile(demoNode, nodeapi.ConfigPath); err != nil || !strings.Contains(string(content), `"future"`) {
+		t.Errorf("%s\n%v", content, err)
+	}
+	if got := w.config(t, demoNode).Servers; len(got) != 3 {
+		t.Errorf("the server was told of %q", got)
+	}
+}

@@ -292,7 +292,10 @@ func (s *Service) editConfig(ctx context.Context, node string, edit func(*nodeap
 	if err != nil || bytes.Equal(edited, content) {
 		return err
 	}
-	return s.writeConfig(context.WithoutCancel(ctx), node, edited, nil) // half a file would be the end of the node
+	// Half a file would be the end of the node.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	return s.writeConfig(ctx, node, edited, nil)
 }
 
 func editedConfig(node string, content []byte, edit func(*nodeapi.Config)) ([]byte, error) {
