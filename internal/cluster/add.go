@@ -130,7 +130,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
 	}
 	for _, group := range groups {
-		if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
+		if err := o.refuseGroup(group); err != nil {
 			return nil, err
 		}
 	}

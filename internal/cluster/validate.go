@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"regexp"
 	"strconv"
 
@@ -179,7 +182,7 @@ func (o *observation) refuse(spec Spec) error {
 		}
 	}
 	for _, g := range spec.Groups {
-		if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+		if err := o.refuseGroup(g); err != nil {
 			return err
 		}
 	}
@@ -187,6 +190,22 @@ func (o *observation) refuse(spec Spec) error {
 		return &fault.Error{Code: fault.Invalid,
 			Summary: fmt.Sprintf("Docker runs on another host (%s), whose address %s cannot be reached from here", o.engine.Endpoint, spec.APIAddress),
 			Hint:    "Publish the API on an address of that host: --api-address 0.0.0.0. Whoever reaches that address can then try to log in."}
+	}
+	return nil
+}
+
+// refuseGroup refuses nodes that the engine's host cannot have.
+func (o *observation) refuseGroup(g Group) error {
+	if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+		return err
+	}
+	if !o.engine.Local {
+		return nil // its files are not to be seen from here, and it says itself what is missing
+	}
+	for _, b := range g.Binds {
+		if _, err := os.Stat(b.Source); errors.Is(err, fs.ErrNotExist) {
+			return &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no %s to be mounted at %s", b.Source, b.Target), Hint: "Make it first, or correct the path."}
+		}
 	}
 	return nil
 }
