@@ -21,7 +21,7 @@ func NewCmd(deps *kit.Deps, runF func(context.Context, *Options) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "resume [NAME]",
 		Short: "Let a frozen cluster go on",
-		Long:  `Let a cluster that was frozen with 'skiff pause' go on where it was.`,
+		Long:  `Let a cluster that was frozen with 'skiff pause' go on where it was, and wait until it is ready.`,
 		Example: `  skiff resume
   skiff resume demo`,
 		Args:              kit.Args(0, 1, ""),
