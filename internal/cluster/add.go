@@ -130,7 +130,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
 	}
 	for _, group := range groups {
-		if err := o.refuseSize(group.CPUMillis, group.MemoryBytes); err != nil {
+		if err := o.refuseGroup(group); err != nil {
 			return nil, err
 		}
 	}
@@ -362,6 +362,15 @@ func (a *addition) do(ctx context.Context, step Step) error {
 	switch step.Kind {
 	case event.KindCerts:
 		return a.makeCertificates(ctx)
+	case event.KindVolume:
+		if err := a.creation.do(ctx, step); err != nil {
+			return err
+		}
+		// The name is ours now. A node that had it may have been removed while the API was away.
+		if err := a.service.Kube.DeleteNode(ctx, a.creds, step.Subject); err != nil {
+			return fmt.Errorf("remove what is left of a former node %s: %w", step.Subject, err)
+		}
+		return nil
 	case event.KindMember:
 		a.announced = append(a.announced, step.Subject)
 		_, err := a.service.members(ctx, a.cluster.Name, a.member, "add", step.Subject)

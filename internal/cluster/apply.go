@@ -92,7 +92,7 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 		return nil, err
 	}
 	for _, g := range wanted.Groups {
-		if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+		if err := o.refuseGroup(g); err != nil {
 			return nil, err
 		}
 	}

@@ -23,8 +23,8 @@ import (
 	"github.com/skiff-cluster/skiff/internal/testutil"
 )
 
-func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) error {
-	return k.call(ctx, "vacate", node)
+func (k *kube) Vacate(ctx context.Context, _ *cluster.Credentials, node string, _ func(string)) (cordoned bool, err error) {
+	return !k.cordoned[node], k.call(ctx, "vacate", node)
 }
 
 func (k *kube) ChangeNode(ctx context.Context, _ *cluster.Credentials, node string, c cluster.NodeChange) error {
@@ -161,7 +161,7 @@ func TestApply(t *testing.T) {
 			what:  "the first agents",
 			file:  "nodes:\n- role: server\n- role: agent\n  count: 2\n",
 			calls: []string{"CreateContainer agent-1", "CreateContainer agent-2", "StartContainer agent-1", "StartContainer agent-2"},
-			kube:  []string{"change server-1: labels map[] without [], taints [{node-role.kubernetes.io/control-plane  NoSchedule}] without []"},
+			kube:  []string{"delete agent-1", "delete agent-2", "change server-1: labels map[] without [], taints [{node-role.kubernetes.io/control-plane  NoSchedule}] without []"},
 		},
 		{
 			what: "labels and taints",
@@ -208,6 +208,9 @@ func TestApply(t *testing.T) {
 				t.Errorf("calls\n\t%s\nwant\n\t%s", strings.Join(calls, "\n\t"), strings.Join(step.calls, "\n\t"))
 			}
 			said := w.kube.said()[asked:]
+			if step.what == "the first agents" {
+				slices.Sort(said[:2]) // what is left of former ones, also at the same time
+			}
 			for i := range said {
 				said[i] = strings.ReplaceAll(said[i], "skiff-demo-", "")
 			}
@@ -499,5 +502,22 @@ func TestTaintsSuitTheAgents(t *testing.T) {
 		if got := w.config(t, demoNode).Taints; len(got) > 0 != tainted {
 			t.Errorf("with %d agents the server has the taints %v", agents, got)
 		}
+	}
+}
+
+// TestCordonOfTheUser stays: neither a restart nor a removal that fails lets new pods come.
+func TestCordonOfTheUser(t *testing.T) {
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n  count: 2\n")
+	w.kube.cordoned = map[string]bool{"skiff-demo-agent-1": true}
+	w.apply(t, "nodes:\n- role: server\n- role: agent\n  count: 2\n  memory: 1Gi\n")
+	w.kube.on = func(_ context.Context, call string) error {
+		return map[string]error{"drain skiff-demo-agent-1": errors.New("its pods stay")}[call]
+	}
+	if err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}); err == nil {
+		t.Error("it was removed")
+	}
+	said := w.kube.said()
+	if slices.Contains(said, "uncordon skiff-demo-agent-1") || !slices.Contains(said, "uncordon skiff-demo-agent-2") {
+		t.Errorf("the API was told %q", said)
 	}
 }

@@ -130,6 +130,8 @@ type world struct {
 type kube struct {
 	mu    sync.Mutex
 	calls []string
+	// cordoned are the nodes that the user keeps new pods away from.
+	cordoned map[string]bool
 	// on, if not nil, is what a call does.
 	on func(ctx context.Context, call string) error
 }
@@ -145,9 +147,9 @@ func (k *kube) call(ctx context.Context, what, node string) error {
 	return nil
 }
 
-func (k *kube) Drain(ctx context.Context, _ *cluster.Credentials, node string, progress func(string)) error {
+func (k *kube) Drain(ctx context.Context, _ *cluster.Credentials, node string, progress func(string)) (cordoned bool, err error) {
 	progress("default/a")
-	return k.call(ctx, "drain", node)
+	return !k.cordoned[node], k.call(ctx, "drain", node)
 }
 
 func (k *kube) Uncordon(ctx context.Context, _ *cluster.Credentials, node string) error {

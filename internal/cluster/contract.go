@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,8 @@ import (
 type readiness struct {
 	service *Service
 	cluster string
-	// wait is how long the contract may take, from the start of the first node.
+	// wait is how long the contract may take, for each node from its own start: servers that are added start one after the
+	// other.
 	wait time.Duration
 	// hint is the next step for whoever sees it fail.
 	hint string
@@ -31,14 +33,16 @@ type readiness struct {
 	streams map[string]io.ReadCloser // of nodes that have been started
 	// restarts are how often each component of a node had been restarted before it was begun anew.
 	restarts map[string]map[string]int
-	deadline time.Time // of the readiness contract
+	// deadlines are those of the nodes' parts of the readiness contract.
+	deadlines map[string]time.Time
 }
 
 func (s *Service) newReadiness(cluster string, wait time.Duration, hint string) *readiness {
 	if wait <= 0 {
 		wait = defaultWait
 	}
-	return &readiness{service: s, cluster: cluster, wait: wait, hint: hint, streams: map[string]io.ReadCloser{}, restarts: map[string]map[string]int{}}
+	return &readiness{service: s, cluster: cluster, wait: wait, hint: hint, streams: map[string]io.ReadCloser{}, restarts: map[string]map[string]int{},
+		deadlines: map[string]time.Time{}}
 }
 
 // start starts a node's container with an ear to what it will say.
@@ -66,10 +70,42 @@ func (r *readiness) start(ctx context.Context, node string) (err error) {
 func (r *readiness) follow(node string, stream io.ReadCloser, restarts map[string]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.streams[node], r.restarts[node] = stream, restarts
-	if r.deadline.IsZero() {
-		r.deadline = time.Now().Add(r.wait)
+	r.streams[node], r.restarts[node], r.deadlines[node] = stream, restarts, time.Now().Add(r.wait)
+}
+
+// deadline is that of the cluster's part of the contract: the last of the nodes', or from now on if all ran before.
+func (r *readiness) deadline() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.deadlines) == 0 {
+		return time.Now().Add(r.wait)
 	}
+	return slices.MaxFunc(slices.Collect(maps.Values(r.deadlines)), time.Time.Compare)
+}
+
+// listen is await for a node that runs already: it may be ready, or say later that it is.
+func (r *readiness) listen(ctx context.Context, node string) error {
+	stream, err := r.service.Engine.Attach(ctx, node)
+	if err != nil {
+		return err
+	}
+	asking, cancel := context.WithTimeout(ctx, min(r.wait, statusTimeout))
+	defer cancel()
+	report, err := r.service.report(asking, node)
+	if err != nil || report.Ready {
+		return errors.Join(err, stream.Close())
+	}
+	r.follow(node, stream, restartsOf(report, 0))
+	return r.await(ctx, node)
+}
+
+// restartsOf are how often a node's components were restarted, and how often more that is no failure.
+func restartsOf(report *nodeapi.Status, more int) map[string]int {
+	restarts := map[string]int{}
+	for _, c := range report.Components {
+		restarts[c.Name] = c.Restarts + more
+	}
+	return restarts
 }
 
 // restart lets the Kubernetes process of a running node begin anew, with an ear to what the node will say. change is done
@@ -79,10 +115,7 @@ func (r *readiness) restart(ctx context.Context, node string, change func() erro
 	if err != nil {
 		return err
 	}
-	restarts := map[string]int{}
-	for _, c := range report.Components {
-		restarts[c.Name] = c.Restarts + 1 // the one that is asked for is no failure
-	}
+	restarts := restartsOf(report, 1) // the one that is asked for
 	stream, err := r.service.Engine.Attach(ctx, node)
 	if err != nil {
 		return err
@@ -101,7 +134,7 @@ func (r *readiness) restart(ctx context.Context, node string, change func() erro
 // await follows what a node that was started says of itself until its part of the readiness contract is met.
 func (r *readiness) await(ctx context.Context, node string) error {
 	r.mu.Lock()
-	stream, restarts, deadline := r.streams[node], r.restarts[node], r.deadline
+	stream, restarts, deadline := r.streams[node], r.restarts[node], r.deadlines[node]
 	r.mu.Unlock()
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -216,4 +218,29 @@ func freePort(t *testing.T) uint16 {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).AddrPort().Port()
+}
+
+// TestMountsOfTheHost refuses what is not there to be mounted, where it can be seen: on this machine's engine.
+func TestMountsOfTheHost(t *testing.T) {
+	missing := cluster.Group{Role: nodeapi.RoleAgent, Count: 1, Binds: []cluster.Bind{{Source: filepath.Join(t.TempDir(), "nowhere"), Target: "/data"}}}
+	w := newWorld(t)
+	s := spec("demo")
+	s.APIAddress, s.Groups = "0.0.0.0", append(cluster.Groups(1, 0), missing)
+	_, err := w.PlanCreate(t.Context(), s)
+	wantFault(t, err, fault.NotFound, "nowhere to be mounted at /data", "Make it first")
+	w.mustCreateOf(t, "other", 1, 0)
+	_, err = w.PlanAdd(t.Context(), "other", missing)
+	wantFault(t, err, fault.NotFound, "nowhere")
+	other := s
+	other.Name = "other"
+	_, err = w.PlanApply(t.Context(), other)
+	wantFault(t, err, fault.NotFound, "nowhere")
+
+	info, err := w.engine.Info(t.Context())
+	must(t, err)
+	info.Local, info.Endpoint = false, "ssh://somewhere"
+	w.engine.SetInfo(info)
+	if _, err := w.PlanCreate(t.Context(), s); err != nil {
+		t.Errorf("of a host that cannot be seen: %s", describe(err))
+	}
 }

@@ -9,13 +9,14 @@ import (
 // Kube is what is asked of a cluster's own API when nodes change and go. Package kube implements it with upstream's code.
 type Kube interface {
 	// Drain keeps new pods away from a node and evicts those that are there, as `kubectl drain` does, with those that
-	// no controller makes again. progress is told of each. A node that has no object is drained.
-	Drain(ctx context.Context, creds *Credentials, node string, progress func(string)) error
+	// no controller makes again. progress is told of each. A node that has no object is drained. cordoned is true, also
+	// with an error, if new pods came to the node before.
+	Drain(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)
 	// Uncordon lets pods come to a node again.
 	Uncordon(ctx context.Context, creds *Credentials, node string) error
 	// Vacate is Drain for a node that will be back in a moment: pods that no controller makes again stay, and start again
 	// with it.
-	Vacate(ctx context.Context, creds *Credentials, node string, progress func(string)) error
+	Vacate(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)
 	// ChangeNode changes labels and taints of a node's object.
 	ChangeNode(ctx context.Context, creds *Credentials, node string, change NodeChange) error
 	// DeleteNode removes a node's object. That it is gone is no failure.

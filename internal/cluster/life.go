@@ -72,44 +72,54 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 			return nil, err
 		}
 	}
-	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
-	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
 	var steps []Step
 	for _, n := range nodes {
-		node := Step{ID: "node/" + n.Name, Kind: event.KindNode, Subject: n.Name, Detail: "start"}
+		step := Step{ID: "node/" + n.Name, Kind: event.KindNode, Subject: n.Name, Detail: "start"}
 		switch n.State {
 		case nodeRunning:
-			node.Skip, node.Detail = true, "it runs"
-			steps = append(steps, node)
-			continue
+			step.Skip, step.Detail = true, "it runs"
 		case nodePaused:
-			node.Kind, node.Detail = event.KindResume, "let it go on"
-			check.After = append(check.After, node.ID)
-			steps = append(steps, node)
+			step.Kind, step.Detail = event.KindResume, "let it go on"
+		}
+		steps = append(steps, step)
+	}
+	if err := s.bringUp(ctx, "the starting of cluster "+c.Name, c, creds, steps, wait); err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, c.Name)
+}
+
+// bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers.
+func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
+	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
+	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
+	entryRuns := c.named(c.entry).State == nodeRunning
+	for _, step := range slices.Clone(steps) {
+		if step.Skip && c.named(step.Subject).State != nodeRunning {
 			continue
 		}
-		start := Step{ID: "start/" + n.Name, Kind: event.KindStart, Subject: n.Name, Detail: "wait until it is ready", After: []string{node.ID}}
+		entryRuns = entryRuns || step.Subject == c.entry
+		start := Step{ID: "start/" + step.Subject, Kind: event.KindStart, Subject: step.Subject, Detail: "wait until it is ready", After: []string{step.ID}}
 		check.After = append(check.After, start.ID)
-		steps = append(steps, node, start)
+		steps = append(steps, start)
 	}
-	if !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == c.entry }) && c.named(c.entry).State != nodeRunning {
+	if !entryRuns {
 		check.Skip, check.Detail = true, c.entry+" does not run"
 	}
-	err = s.carryOut(ctx, "the starting of cluster "+c.Name, append(steps, check), func(ctx context.Context, step Step) error {
+	return s.carryOut(ctx, what, append(steps, check), func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindResume:
 			return s.Engine.UnpauseContainer(ctx, step.Subject)
 		case event.KindNode:
 			return r.start(ctx, step.Subject)
 		case event.KindStart:
+			if state := c.named(step.Subject).State; state == nodeRunning || state == nodePaused {
+				return r.listen(ctx, step.Subject)
+			}
 			return r.await(ctx, step.Subject)
 		}
 		return r.checkAPI(ctx, creds)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Get(ctx, c.Name)
 }
 
 // NodeNames returns the whole names of nodes of a cluster, each once, in the order given. A name may leave out the
@@ -215,7 +225,7 @@ func (s *Service) Pause(ctx context.Context, name string) error {
 	})
 }
 
-// Resume lets a paused cluster go on.
+// Resume lets a paused cluster go on, and returns when it is ready.
 func (s *Service) Resume(ctx context.Context, name string) error {
 	c, err := s.whole(ctx, name)
 	if err != nil {
@@ -231,9 +241,11 @@ func (s *Service) Resume(ctx context.Context, name string) error {
 		return ""
 	}
 	steps := s.stepsByRole(c, event.KindResume, resume, nodeapi.RoleServer, nodeapi.RoleAgent, nodeapi.RoleEdge)
-	return s.carryOut(ctx, "the resuming of cluster "+name, steps, func(ctx context.Context, step Step) error {
-		return s.Engine.UnpauseContainer(ctx, step.Subject)
-	})
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return err
+	}
+	return s.bringUp(ctx, "the resuming of cluster "+name, c, creds, steps, 0)
 }
 
 // whole returns a cluster that was made to its end.

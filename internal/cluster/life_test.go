@@ -3,13 +3,16 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -385,4 +388,47 @@ func TestNodeNames(t *testing.T) {
 	}
 	_, err = w.NodeNames(t.Context(), "demo", []string{"agent-1", "agent-9"})
 	wantFault(t, err, fault.NotFound, "agent-9", "skiff-demo-agent-1")
+}
+
+// TestStartAwaitsAll waits for nodes that ran or were frozen, too: one of them says only later that it is ready.
+func TestStartAwaitsAll(t *testing.T) {
+	for what, before := range map[string]func(context.Context, string) error{
+		"start":  func(context.Context, string) error { return nil },
+		"resume": nil,
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", 1, 2)
+			if before == nil {
+				before = w.Pause
+			}
+			must(t, before(t.Context(), "demo"))
+			if what == "start" {
+				must(t, w.StopNode(t.Context(), "demo", "agent-2"))
+			}
+			var once sync.Once
+			w.engine.OnExec(func(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (code int, err error) {
+				answered := false
+				if p.Name == "skiff-demo-agent-1" && spec.Cmd[1] == "status" {
+					once.Do(func() {
+						answered = true
+						_, err = fmt.Fprint(spec.Stdout, `{"conditions": [{"name": "node", "message": "not yet"}]}`)
+						fakenode.Tell(p)
+					})
+				}
+				if answered {
+					return 0, err
+				}
+				return fakenode.Exec(ctx, p, spec)
+			})
+			said := false
+			w.events.on = func(e event.Event) {
+				said = said || e.ID == "start/skiff-demo-agent-1" && e.Kind == event.KindStart && e.State == event.Progress
+			}
+			must(t, w.all(t.Context())[what]())
+			if !said || !slices.Contains(w.events.states(), "start/skiff-demo-agent-1 done") {
+				t.Errorf("nobody waited: %q", w.events.states())
+			}
+		})
+	}
 }

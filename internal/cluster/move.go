@@ -33,12 +33,6 @@ func (a *addition) move(ctx context.Context) error {
 // volume stays. A cancellation waits until it is done.
 func (a *addition) remake(ctx context.Context, entry string, servers []string) error {
 	n := *a.moving
-	config := a.config
-	config.Servers = servers
-	archive, err := nodeFiles(config, nil)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
 	defer cancel()
 	plan := *a.plan
@@ -56,7 +50,7 @@ func (a *addition) remake(ctx context.Context, entry string, servers []string) e
 	if err := a.service.replace(ctx, n.name, fresh); err != nil {
 		return err
 	}
-	return a.service.Engine.CopyTo(ctx, n.name, nodeapi.StateDir, archive)
+	return a.service.editConfig(ctx, n.name, func(config *nodeapi.Config) { config.Servers = servers })
 }
 
 // moveBack gives the endpoint back to the server that had it, and waits until the API answers there. The edge has to stay

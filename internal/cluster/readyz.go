@@ -24,13 +24,7 @@ const (
 // checkAPI is the clause of the contract that a node cannot check: the API answers the administrator on the
 // address that will be in the kubeconfig.
 func (r *readiness) checkAPI(ctx context.Context, creds *Credentials) error {
-	r.mu.Lock()
-	deadline := r.deadline
-	r.mu.Unlock()
-	if deadline.IsZero() { // every node runs already
-		deadline = time.Now().Add(r.wait)
-	}
-	waiting, cancel := context.WithDeadline(ctx, deadline)
+	waiting, cancel := context.WithDeadline(ctx, r.deadline())
 	defer cancel()
 	client, err := creds.client()
 	if err != nil {

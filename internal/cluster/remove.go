@@ -12,7 +12,8 @@ import (
 
 // RemoveOptions say how a node is removed.
 type RemoveOptions struct {
-	// Force does not wait for pods to move, and goes on if the cluster does not answer.
+	// Force does not wait for pods to move, and goes on if the cluster does not answer; then the node's object stays, which
+	// an event tells.
 	Force bool
 }
 
@@ -63,8 +64,8 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	err = s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindDrain:
-			cordoned = true
-			err := s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
+			var err error
+			cordoned, err = s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
 				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
 			})
 			if err != nil {
@@ -89,7 +90,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		}
 		return s.removeNode(ctx, creds, n, opts)
 	})
-	if cordoned {
+	if cordoned { // by us, not by the user
 		s.uncordon(ctx, creds, n.Name)
 	}
 	return err
@@ -107,8 +108,13 @@ func (s *Service) uncordon(ctx context.Context, creds *Credentials, node string)
 
 // removeNode removes what is left of a node that has been stopped.
 func (s *Service) removeNode(ctx context.Context, creds *Credentials, n Node, opts RemoveOptions) error {
-	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil && !opts.Force {
-		return fmt.Errorf("remove the object of node %s: %w", n.Name, err)
+	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil {
+		err = fmt.Errorf("remove the object of node %s: %w", n.Name, err)
+		if !opts.Force {
+			return err
+		}
+		s.emit(event.Event{ID: "delete/object/" + n.Name, Kind: event.KindDelete, Subject: "object " + n.Name, State: event.Failed,
+			Err: fmt.Errorf("it stays in the cluster until a node with its name comes, or 'kubectl delete node' removes it: %w", err)})
 	}
 	if err := ignoreMissing(s.Engine.RemoveContainer(ctx, n.Name)); err != nil {
 		return err

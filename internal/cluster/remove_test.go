@@ -12,6 +12,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
+	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
@@ -202,7 +203,19 @@ func TestRemoveByForce(t *testing.T) {
 	if said := w.kube.said(); !slices.Equal(said, []string{"drain skiff-demo-agent-1", "uncordon skiff-demo-agent-1", "delete skiff-demo-agent-1"}) {
 		t.Errorf("the API was told %q", said)
 	}
+	// That its object stays is said. The next node with its name does not get it.
+	told := w.events.events
+	if i := slices.IndexFunc(told, func(e event.Event) bool { return e.Subject == "object skiff-demo-agent-1" }); i < 0 || told[i].State != event.Failed || !strings.Contains(told[i].Err.Error(), "connection refused") {
+		t.Errorf("not told: %q", w.events.states())
+	}
+	w.kube.on = nil
+	w.mustAdd(t, agents(1))
+	if said := w.kube.said(); said[len(said)-1] != "delete skiff-demo-agent-3" {
+		t.Errorf("the API was told %q", said)
+	}
+	w.mustRemove(t, "agent-3")
 	// And from a cluster that does not run.
+	w.kube.on = func(context.Context, string) error { return errors.New("connection refused") }
 	must(t, w.Stop(t.Context(), "demo"))
 	must(t, w.RemoveNode(t.Context(), "demo", "agent-2", cluster.RemoveOptions{Force: true}))
 	if got := w.nodes(t); !slices.Equal(got, []string{"server-1"}) {

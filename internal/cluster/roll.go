@@ -48,16 +48,23 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 	restart := Step{ID: "restart/" + m.name, Kind: event.KindRestart, Subject: m.name, Detail: "with its new configuration"}
 	start := Step{ID: "start/" + m.name, Kind: event.KindStart, Subject: m.name, Detail: "wait until it is ready", After: []string{restart.ID}}
 	steps := []Step{restart, start}
+	cordoned := false
 	if a.plan.drained(m) {
 		steps[0].After = []string{drain.ID}
 		steps = append([]Step{drain}, steps...)
-		defer func() { err = errors.Join(err, a.uncordon(ctx, m)) }()
+		defer func() {
+			if cordoned { // by us, not by the user
+				err = errors.Join(err, a.uncordon(ctx, m))
+			}
+		}()
 	}
 	r, begun := a.readiness(), false
 	err = s.carryOut(ctx, a.what(), steps, func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindDrain:
-			return a.vacate(ctx, m, step)
+			var err error
+			cordoned, err = a.vacate(ctx, m, step)
+			return err
 		case event.KindRestart:
 			fresh, err := a.prepare(ctx, m, will, how, keys)
 			if err != nil {
@@ -142,15 +149,15 @@ func (a *application) edgeFiles(ctx context.Context, m *member) (pki.Files, erro
 }
 
 // vacate moves the pods of a node.
-func (a *application) vacate(ctx context.Context, m *member, step Step) error {
-	err := a.service.Kube.Vacate(ctx, a.creds, m.name, func(pod string) {
+func (a *application) vacate(ctx context.Context, m *member, step Step) (cordoned bool, err error) {
+	cordoned, err = a.service.Kube.Vacate(ctx, a.creds, m.name, func(pod string) {
 		a.service.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: m.name, State: event.Progress, Detail: pod})
 	})
 	if err != nil && ctx.Err() == nil {
-		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move, so that it was not restarted", m.name), Cause: err,
+		return cordoned, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move, so that it was not restarted", m.name), Cause: err,
 			Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', and apply the file again.", a.plan.Cluster)}
 	}
-	return err
+	return cordoned, err
 }
 
 // uncordonTimeout bounds how long it is tried to let pods come to a node again.
@@ -285,7 +292,10 @@ func (s *Service) editConfig(ctx context.Context, node string, edit func(*nodeap
 	if err != nil || bytes.Equal(edited, content) {
 		return err
 	}
-	return s.writeConfig(context.WithoutCancel(ctx), node, edited, nil) // half a file would be the end of the node
+	// Half a file would be the end of the node.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moveTimeout)
+	defer cancel()
+	return s.writeConfig(ctx, node, edited, nil)
 }
 
 func editedConfig(node string, content []byte, edit func(*nodeapi.Config)) ([]byte, error) {

@@ -1,8 +1,11 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 	"regexp"
 	"strconv"
 
@@ -79,22 +82,30 @@ func (s Spec) Count(role nodeapi.Role) int {
 	return n
 }
 
-// validateAdded refuses groups of which some are to be added to a cluster. Agents can be added to one that has lost a
-// server and so has an even number.
+// validateAdded refuses groups that are added to a cluster, or that would make it one that cannot be. Agents can be added
+// to one that has lost a server and so has an even number.
 func validateAdded(all, added []Group) error {
-	if (Spec{Groups: added}).Count(nodeapi.RoleServer) > 0 {
-		return validateGroups(all)
-	}
-	if err := validateEach(all); err != nil {
+	if err := validateEach(added); err != nil {
 		return err
+	}
+	if (Spec{Groups: added}).Count(nodeapi.RoleServer) > 0 {
+		if err := validateServers(all); err != nil {
+			return err
+		}
 	}
 	return validateSum(all)
 }
 
 func validateGroups(groups []Group) error {
-	if err := validateEach(groups); err != nil {
-		return err
+	for _, validate := range []func([]Group) error{validateEach, validateServers, validateSum} {
+		if err := validate(groups); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func validateServers(groups []Group) error {
 	switch servers := (Spec{Groups: groups}).Count(nodeapi.RoleServer); {
 	case servers < 1:
 		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
@@ -104,7 +115,7 @@ func validateGroups(groups []Group) error {
 		return invalid(fmt.Sprintf("Have %d %s, or %d.", servers-1, plural(servers-1, "server"), servers+1),
 			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
 	}
-	return validateSum(groups)
+	return nil
 }
 
 func validateSum(groups []Group) error {
@@ -118,6 +129,9 @@ func validateSum(groups []Group) error {
 func invalid(hint, format string, args ...any) error {
 	return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf(format, args...), Hint: hint}
 }
+
+// OwnLabels are those that the kubelet gives a node.
+var OwnLabels = []string{"kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch"}
 
 // validateEach refuses what no group can be.
 func validateEach(groups []Group) error {
@@ -133,6 +147,11 @@ func validateEach(groups []Group) error {
 			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node needs at least %dm CPUs, and %dm are too little", MinCPUMillis, g.CPUMillis)
 		case g.MemoryBytes != 0 && g.MemoryBytes < least:
 			return invalid("Make it larger, or leave out its size: it is then the host's.", "a node of role %s needs at least %d MiB of memory, and %d bytes are too little", g.Role, least>>20, g.MemoryBytes)
+		}
+		for _, name := range OwnLabels {
+			if _, given := g.Labels[name]; given {
+				return invalid("Leave it out, or choose a label of your own.", "the label %s is set by the kubelet itself", name)
+			}
 		}
 		if len(g.Ports) > 0 && g.Count > 1 {
 			return invalid("Put one node into a group of its own.", "a port of the host leads to one node, not to %d", g.Count)
@@ -163,7 +182,7 @@ func (o *observation) refuse(spec Spec) error {
 		}
 	}
 	for _, g := range spec.Groups {
-		if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+		if err := o.refuseGroup(g); err != nil {
 			return err
 		}
 	}
@@ -171,6 +190,22 @@ func (o *observation) refuse(spec Spec) error {
 		return &fault.Error{Code: fault.Invalid,
 			Summary: fmt.Sprintf("Docker runs on another host (%s), whose address %s cannot be reached from here", o.engine.Endpoint, spec.APIAddress),
 			Hint:    "Publish the API on an address of that host: --api-address 0.0.0.0. Whoever reaches that address can then try to log in."}
+	}
+	return nil
+}
+
+// refuseGroup refuses nodes that the engine's host cannot have.
+func (o *observation) refuseGroup(g Group) error {
+	if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
+		return err
+	}
+	if !o.engine.Local {
+		return nil // its files are not to be seen from here, and it says itself what is missing
+	}
+	for _, b := range g.Binds {
+		if _, err := os.Stat(b.Source); errors.Is(err, fs.ErrNotExist) {
+			return &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no %s to be mounted at %s", b.Source, b.Target), Hint: "Make it first, or correct the path."}
+		}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -19,9 +18,6 @@ const (
 	maxServers = 5
 	maxCount   = 100 // nodes of a cluster
 )
-
-// ownLabels are those that the kubelet gives a node.
-var ownLabels = []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
 
 // ownPaths are what Skiff, and the system in a node, need. Nothing may be mounted there, below, or over them.
 var ownPaths = []string{
@@ -118,7 +114,7 @@ func (v *validator) validateSize(p fieldPath, g *NodeGroup) {
 func (v *validator) validateLabels(at fieldPath, labels map[string]string) {
 	for name, value := range labels {
 		p := at.key(name)
-		if slices.Contains(ownLabels, name) {
+		if slices.Contains(cluster.OwnLabels, name) {
 			v.refuse(p, "the kubelet sets this label itself")
 		}
 		v.qualified(p, "label", name, value)
@@ -159,9 +155,7 @@ func (v *validator) validateMounts(at fieldPath, mounts []Mount) {
 	for i, m := range mounts {
 		p := at.index(i)
 		if m.Source == "" {
-			v.refuse(p.field("source"), "is missing")
-		} else if _, err := os.Stat(m.Source); err != nil {
-			v.refuse(p.field("source"), "%s: make it first, or correct the path", fileError(err))
+			v.refuse(p.field("source"), "is missing") // whether it is there, only Docker's host knows
 		}
 		target := path.Clean(m.Target)
 		switch own := ownPath(target); {

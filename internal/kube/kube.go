@@ -43,12 +43,12 @@ func client(creds *cluster.Credentials) (kubernetes.Interface, error) {
 const drainTimeout = 2 * time.Minute
 
 // Drain implements cluster.Kube.
-func (Kube) Drain(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) error {
+func (Kube) Drain(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) (cordoned bool, err error) {
 	return drainNode(ctx, creds, node, progress, nil)
 }
 
 // Vacate implements cluster.Kube.
-func (Kube) Vacate(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) error {
+func (Kube) Vacate(ctx context.Context, creds *cluster.Credentials, node string, progress func(string)) (cordoned bool, err error) {
 	return drainNode(ctx, creds, node, progress, func(pod corev1.Pod) drain.PodDeleteStatus {
 		if metav1.GetControllerOf(&pod) == nil {
 			return drain.MakePodDeleteStatusSkip()
@@ -57,19 +57,21 @@ func (Kube) Vacate(ctx context.Context, creds *cluster.Credentials, node string,
 	})
 }
 
-// drainNode evicts the pods of a node that filter, if there is one, does not leave there.
-func drainNode(ctx context.Context, creds *cluster.Credentials, node string, progress func(string), filter drain.PodFilter) error {
+// drainNode evicts the pods of a node that filter, if there is one, does not leave there. cordoned is true if it was this
+// that kept new pods away, as far as one can know.
+func drainNode(ctx context.Context, creds *cluster.Credentials, node string, progress func(string), filter drain.PodFilter) (cordoned bool, err error) {
 	c, err := client(creds)
 	if err != nil {
-		return err
+		return false, err
 	}
 	object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("find node %s: %w", node, err)
+		return false, fmt.Errorf("find node %s: %w", node, err)
 	}
+	cordoned = !object.Spec.Unschedulable
 	helper := &drain.Helper{
 		Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard,
 		// What no controller makes again and what was only in the node's memory is lost with the node in any case.
@@ -81,12 +83,12 @@ func drainNode(ctx context.Context, creds *cluster.Credentials, node string, pro
 		helper.AdditionalFilters = []drain.PodFilter{filter}
 	}
 	if err := drain.RunCordonOrUncordon(helper, object, true); err != nil {
-		return fmt.Errorf("keep new pods away from node %s: %w", node, err)
+		return cordoned, fmt.Errorf("keep new pods away from node %s: %w", node, err)
 	}
 	if err := drain.RunNodeDrain(helper, node); err != nil {
-		return fmt.Errorf("move the pods of node %s: %w", node, err)
+		return cordoned, fmt.Errorf("move the pods of node %s: %w", node, err)
 	}
-	return nil
+	return cordoned, nil
 }
 
 // Uncordon implements cluster.Kube.

@@ -132,8 +132,8 @@ func TestDrain(t *testing.T) {
 		"GET /apis/apps/v1/namespaces/kube-system/daemonsets/d": `{"kind":"DaemonSet","apiVersion":"apps/v1","metadata":{"name":"d"}}`,
 	})
 	var told []string
-	if err := (Kube{}).Drain(t.Context(), creds, "n", func(pod string) { told = append(told, pod) }); err != nil {
-		t.Fatalf("%v after %q", err, a.said)
+	if did, err := (Kube{}).Drain(t.Context(), creds, "n", func(pod string) { told = append(told, pod) }); err != nil || !did {
+		t.Fatalf("it cordoned: %t, %v after %q", did, err, a.said)
 	}
 	// The pod of a DaemonSet stays: it would come again.
 	if !slices.Equal(told, []string{"default/a"}) {
@@ -144,13 +144,19 @@ func TestDrain(t *testing.T) {
 		t.Errorf("requests %q", a.said)
 	}
 
+	// One that the user keeps new pods away from is left so.
+	a.answers["GET "+path] = cordoned
+	if did, err := (Kube{}).Vacate(t.Context(), creds, "n", func(string) {}); err != nil || did {
+		t.Errorf("it cordoned: %t, %v", did, err)
+	}
+
 	// A node that has no object has no pods.
 	b, creds := serve(t, nil)
-	if err := (Kube{}).Drain(t.Context(), creds, "n", nil); err != nil || len(b.said) != 1 {
-		t.Errorf("%v after %q", err, b.said)
+	if did, err := (Kube{}).Drain(t.Context(), creds, "n", nil); err != nil || did || len(b.said) != 1 {
+		t.Errorf("it cordoned: %t, %v after %q", did, err, b.said)
 	}
 	_, creds = serve(t, map[string]string{"GET " + path: forbidden})
-	if err := (Kube{}).Drain(t.Context(), creds, "n", nil); err == nil || !strings.Contains(err.Error(), "find node n") {
+	if did, err := (Kube{}).Drain(t.Context(), creds, "n", nil); err == nil || did || !strings.Contains(err.Error(), "find node n") {
 		t.Errorf("%v", err)
 	}
 }

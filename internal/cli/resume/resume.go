@@ -14,7 +14,7 @@ func NewCmd(deps *kit.Deps) *cobra.Command {
 	return kit.NewVerbCmd(deps, verb, &cobra.Command{
 		Use:   "resume",
 		Short: "Let a frozen cluster go on",
-		Long:  `Let a cluster that was frozen with 'skiff pause' go on where it was.`,
+		Long:  `Let a cluster that was frozen with 'skiff pause' go on where it was, and wait until it is ready.`,
 		Example: `  skiff resume
   skiff resume demo`,
 	})
