@@ -118,10 +118,10 @@ func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
 	servers, running, paused := 0, 0, 0
 	for _, n := range c.Nodes {
-		paused += choose(n.State == nodePaused, 1, 0)
+		paused += choose(n.State == NodePaused, 1, 0)
 		if n.Role == nodeapi.RoleServer {
 			servers++
-			running += choose(n.State == nodeRunning, 1, 0)
+			running += choose(n.State == NodeRunning, 1, 0)
 		}
 	}
 	for _, n := range c.lost {
@@ -190,7 +190,7 @@ func (p *ApplyPlan) decide() {
 	}
 	for _, m := range c.members {
 		switch {
-		case m.state == nodeRunning:
+		case m.state == NodeRunning:
 		case m.impact == remade:
 			add(event.KindRestart, m.name, "%s", p.how(m))
 		case m.at >= 0:
@@ -209,12 +209,12 @@ func (p *ApplyPlan) decide() {
 		add(event.KindDelete, m.name, "move its pods, then remove the node with its data")
 	}
 	for _, m := range c.members {
-		if m.impact >= process && m.state == nodeRunning {
+		if m.impact >= process && m.state == NodeRunning {
 			add(event.KindRestart, m.name, "%s", p.how(m))
 		}
 	}
 	for _, m := range c.staying() {
-		if m.impact == noted && m.state == nodeRunning {
+		if m.impact == noted && m.state == NodeRunning {
 			add(event.KindSettings, m.name, "write its configuration, for its next start")
 		}
 	}
@@ -250,7 +250,7 @@ func (p *ApplyPlan) how(m *member) string {
 		parts = append(parts, "make its container anew")
 	}
 	parts = append(parts, "wait until it is ready")
-	away, runs := "", m.state == nodeRunning
+	away, runs := "", m.state == NodeRunning
 	switch api, pods := runs && m.name == p.entry(), runs && m.impact > process && m.role != nodeapi.RoleEdge && !p.drained(m); {
 	case api && pods:
 		away = "the API and its pods are"
@@ -278,7 +278,7 @@ func (p *ApplyPlan) entry() string {
 
 // drained is true if the pods of a node can move before its container ends.
 func (p *ApplyPlan) drained(m *member) bool {
-	if m.impact < restarted || m.state != nodeRunning || m.role == nodeapi.RoleEdge {
+	if m.impact < restarted || m.state != NodeRunning || m.role == nodeapi.RoleEdge {
 		return false
 	}
 	for _, other := range p.compared.staying() {

@@ -118,7 +118,7 @@ func (s *Service) nodeParts(n Node) []part {
 			return errors.Join(b.addTree(logs, r), r.Close())
 		}},
 	}
-	if n.State == "running" {
+	if n.State == NodeRunning {
 		parts = append(parts, part{status, func(ctx context.Context, b *bundle) error {
 			report, err := s.report(ctx, n.Name)
 			if err != nil {

@@ -55,7 +55,7 @@ func (c *Cluster) server() string {
 		if n.Role != nodeapi.RoleServer {
 			continue
 		}
-		if n.State == nodeRunning {
+		if n.State == NodeRunning {
 			return n.Name
 		}
 		first = orElse(first, n.Name)

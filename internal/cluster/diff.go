@@ -64,7 +64,7 @@ type member struct {
 	name   string
 	id     string // of its container
 	role   nodeapi.Role
-	state  string // as the engine says
+	state  NodeState
 	image  string
 	labels map[string]string // of its container
 	// address and address6 are its own on the cluster's network.
@@ -142,7 +142,7 @@ func (c *comparison) assign() {
 	for _, pass := range []struct{ equal, running bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
 		for _, m := range c.members {
 			for i, g := range c.wanted.Groups {
-				if m.at < 0 && g.Role == m.role && room[i] > 0 && (m.state == nodeRunning || !pass.running) && (!pass.equal || len(c.compareGroup(m, i)) == 0) {
+				if m.at < 0 && g.Role == m.role && room[i] > 0 && (m.state == NodeRunning || !pass.running) && (!pass.equal || len(c.compareGroup(m, i)) == 0) {
 					m.at = i
 					room[i]--
 				}
@@ -551,7 +551,7 @@ func (c *comparison) goingOrder() []*member {
 	list := c.leaving()
 	slices.Reverse(list)
 	slices.SortStableFunc(list, func(a, b *member) int {
-		return choose(a.state == nodeRunning, 1, 0) - choose(b.state == nodeRunning, 1, 0)
+		return choose(a.state == NodeRunning, 1, 0) - choose(b.state == NodeRunning, 1, 0)
 	})
 	return list
 }
@@ -583,10 +583,10 @@ func numberOf(name string) int {
 // compareStates notes the nodes that do not run.
 func (c *comparison) compareStates() {
 	c.note(c.staying(), func(m *member) []change {
-		if m.state == nodeRunning {
+		if m.state == NodeRunning {
 			return nil
 		}
-		return []change{{fmt.Sprintf("nodes[%d]", m.at), m.state, nodeRunning, starting, "started"}}
+		return []change{{fmt.Sprintf("nodes[%d]", m.at), string(m.state), string(NodeRunning), starting, "started"}}
 	})
 }
 

@@ -121,7 +121,7 @@ type Container struct {
 	Image   string // as it was named when the container was made, or its ID
 	ImageID string
 	Labels  map[string]string
-	State   string // created, running, paused, restarting, exited, dead
+	State   NodeState
 	Created time.Time
 	// Addresses by network name; Addresses6 are those of IPv6.
 	Addresses  map[string]netip.Addr

@@ -73,7 +73,7 @@ var ownLoopback = func() string {
 func nodeStates(c cluster.Cluster) []string {
 	var list []string
 	for _, n := range c.Nodes {
-		list = append(list, n.Name+" "+n.State)
+		list = append(list, n.Name+" "+string(n.State))
 	}
 	return list
 }

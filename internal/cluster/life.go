@@ -12,16 +12,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// States of a node's container, as engines say them.
-const (
-	nodeCreated = "created"
-	nodeRunning = "running"
-	nodePaused  = "paused"
-	nodeExited  = "exited"
-	nodeDead    = "dead"
-	nodeLost    = "lost" // ours: there is no container
-)
-
 // Stop stops a cluster in order: agents first, whose pods end while there is still somebody to tell, then servers, then
 // the edge. It stays stopped when the engine or its host starts again.
 func (s *Service) Stop(ctx context.Context, name string) error {
@@ -31,7 +21,7 @@ func (s *Service) Stop(ctx context.Context, name string) error {
 	}
 	stop := func(n Node) string {
 		switch n.State {
-		case nodeExited, nodeCreated:
+		case NodeExited, NodeCreated:
 			return ""
 		}
 		return "stop"
@@ -44,7 +34,7 @@ func (s *Service) Stop(ctx context.Context, name string) error {
 
 // stopNode stops a node's container. A frozen one has to go on for that.
 func (s *Service) stopNode(ctx context.Context, n Node) error {
-	if n.State == nodePaused {
+	if n.State == NodePaused {
 		if err := s.Engine.UnpauseContainer(ctx, n.Name); err != nil {
 			return err
 		}
@@ -76,9 +66,9 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 	for _, n := range nodes {
 		step := Step{ID: "node/" + n.Name, Kind: event.KindNode, Subject: n.Name, Detail: "start"}
 		switch n.State {
-		case nodeRunning:
+		case NodeRunning:
 			step.Skip, step.Detail = true, "it runs"
-		case nodePaused:
+		case NodePaused:
 			step.Kind, step.Detail = event.KindResume, "let it go on"
 		}
 		steps = append(steps, step)
@@ -93,9 +83,9 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
 	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
-	entryRuns := c.named(c.entry).State == nodeRunning
+	entryRuns := c.named(c.entry).State == NodeRunning
 	for _, step := range slices.Clone(steps) {
-		if step.Skip && c.named(step.Subject).State != nodeRunning {
+		if step.Skip && c.named(step.Subject).State != NodeRunning {
 			continue
 		}
 		entryRuns = entryRuns || step.Subject == c.entry
@@ -113,7 +103,7 @@ func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *C
 		case event.KindNode:
 			return r.start(ctx, step.Subject)
 		case event.KindStart:
-			if state := c.named(step.Subject).State; state == nodeRunning || state == nodePaused {
+			if state := c.named(step.Subject).State; state == NodeRunning || state == NodePaused {
 				return r.listen(ctx, step.Subject)
 			}
 			return r.await(ctx, step.Subject)
@@ -162,7 +152,7 @@ func (s *Service) StopNode(ctx context.Context, cluster, node string) error {
 	if err != nil {
 		return err
 	}
-	step := Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Skip: n.State == nodeExited || n.State == nodeCreated}
+	step := Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Skip: n.State == NodeExited || n.State == NodeCreated}
 	return s.carryOut(ctx, "the stopping of node "+n.Name, []Step{step}, func(ctx context.Context, _ Step) error { return s.stopNode(ctx, n) })
 }
 
@@ -191,7 +181,7 @@ func (c *Cluster) refuseMinority(starting []Node) error {
 			continue
 		}
 		servers++
-		if n.State == nodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name }) {
+		if n.State == NodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name }) {
 			running++
 		}
 	}
@@ -210,7 +200,7 @@ func (s *Service) Pause(ctx context.Context, name string) error {
 		return err
 	}
 	pause := func(n Node) string {
-		if n.State == nodeRunning {
+		if n.State == NodeRunning {
 			return "freeze"
 		}
 		return ""
@@ -235,7 +225,7 @@ func (s *Service) Resume(ctx context.Context, name string) error {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not paused but stopped", name), Hint: c.wake()}
 	}
 	resume := func(n Node) string {
-		if n.State == nodePaused {
+		if n.State == NodePaused {
 			return "let it go on"
 		}
 		return ""
@@ -260,9 +250,9 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 	var half []string
 	runs, has, halfServer := false, false, false // a server
 	for _, n := range c.Nodes {
-		made := n.State != nodeCreated && n.State != nodeDead
+		made := n.State != NodeCreated && n.State != NodeDead
 		if n.Role == nodeapi.RoleServer {
-			runs, has, halfServer = runs || n.State == nodeRunning, has || made, halfServer || !made
+			runs, has, halfServer = runs || n.State == NodeRunning, has || made, halfServer || !made
 		}
 		if !made {
 			half = append(half, n.Name)
@@ -289,7 +279,7 @@ func (s *Service) stepsByRole(c *Cluster, kind event.Kind, what func(Node) strin
 			}
 			step := Step{ID: string(kind) + "/" + n.Name, Kind: kind, Subject: n.Name, Detail: what(n), After: before}
 			if step.Detail == "" {
-				step.Skip, step.Detail = true, "it is "+n.State
+				step.Skip, step.Detail = true, "it is "+string(n.State)
 			}
 			these = append(these, step.ID)
 			steps = append(steps, step)
@@ -318,15 +308,14 @@ func (c *Cluster) named(name string) Node {
 
 // wake says how to make a cluster run.
 func (c *Cluster) wake() string {
-	var states []string
+	states := map[NodeState]bool{}
 	for _, n := range c.Nodes {
-		states = append(states, n.State)
+		states[n.State] = true
 	}
-	all := strings.Join(states, " ")
 	switch {
-	case strings.Contains(all, nodePaused):
+	case states[NodePaused]:
 		return fmt.Sprintf("Run 'skiff resume %s' first.", c.Name)
-	case strings.Contains(all, nodeExited), strings.Contains(all, nodeCreated), strings.Contains(all, nodeDead):
+	case states[NodeExited], states[NodeCreated], states[NodeDead]:
 		return fmt.Sprintf("Run 'skiff start %s' first.", c.Name)
 	}
 	return fmt.Sprintf("See 'skiff status %s'.", c.Name)

@@ -100,6 +100,21 @@ const (
 	StateIncomplete State = "incomplete" // a creation or deletion did not finish
 )
 
+// NodeState is the state of a node's container, as engines say it.
+type NodeState string
+
+const (
+	NodeCreated    NodeState = "created"
+	NodeRunning    NodeState = "running"
+	NodePaused     NodeState = "paused"
+	NodeRestarting NodeState = "restarting"
+	NodeRemoving   NodeState = "removing"
+	NodeExited     NodeState = "exited"
+	NodeDead       NodeState = "dead"
+
+	nodeLost NodeState = "lost" // there is no container
+)
+
 // Cluster is a cluster as the engine shows it.
 type Cluster struct {
 	Name  string `json:"name"`
@@ -121,7 +136,7 @@ type Cluster struct {
 type Node struct {
 	Name    string       `json:"name"`
 	Role    nodeapi.Role `json:"role"`
-	State   string       `json:"state"` // as the engine says: created, running, paused, restarting, exited, dead
+	State   NodeState    `json:"state"`
 	Address string       `json:"address"`
 	Image   string       `json:"image"`
 	Created time.Time    `json:"created"`

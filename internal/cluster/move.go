@@ -93,7 +93,7 @@ func (a *addition) undo(ctx context.Context) error {
 		mine = append(mine, v.Name)
 	}
 	for _, c := range made.containers {
-		edgeRuns = edgeRuns || c.Name == a.plan.entry && c.State == nodeRunning
+		edgeRuns = edgeRuns || c.Name == a.plan.entry && c.State == NodeRunning
 	}
 	for _, name := range a.announced {
 		if withdrawErr := a.withdraw(ctx, name); withdrawErr != nil {

@@ -108,7 +108,7 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 			c.Ephemeral = c.Ephemeral || labels[nodeapi.LabelEphemeral] == "true"
 		}
 		// There are two while an edge takes the API over: it is where it was until the edge has been started.
-		if port := apiPort(container); port != 0 && (c.entry == "" || c.named(c.entry).State == nodeCreated) {
+		if port := apiPort(container); port != 0 && (c.entry == "" || c.named(c.entry).State == NodeCreated) {
 			c.entry, c.Endpoint = container.Name, endpointURL(engine, labels[nodeapi.LabelAPIAddress], port)
 		}
 	}
@@ -130,7 +130,7 @@ func (o *objects) state() State {
 	for _, v := range o.volumes {
 		volumes[v.Name] = true
 	}
-	states := map[string]int{}
+	states := map[NodeState]int{}
 	for _, c := range o.containers {
 		states[c.State]++
 		// An edge has nothing to remember, and so no volume.
@@ -140,13 +140,13 @@ func (o *objects) state() State {
 	}
 	all := len(o.containers)
 	switch {
-	case all == 0, len(o.networks) == 0, states["created"] > 0, states["removing"] > 0, states["dead"] > 0:
+	case all == 0, len(o.networks) == 0, states[NodeCreated] > 0, states[NodeRemoving] > 0, states[NodeDead] > 0:
 		return StateIncomplete
-	case states["running"] == all:
+	case states[NodeRunning] == all:
 		return StateRunning
-	case states["exited"] == all:
+	case states[NodeExited] == all:
 		return StateStopped
-	case states["paused"] == all:
+	case states[NodePaused] == all:
 		return StatePaused
 	}
 	return StatePartial

@@ -18,7 +18,7 @@ func (s *Status) Missing() []string {
 		if n.Role == nodeapi.RoleServer {
 			servers++
 		}
-		if n.Role == nodeapi.RoleServer && n.State == nodeRunning {
+		if n.Role == nodeapi.RoleServer && n.State == NodeRunning {
 			running++
 		}
 	}
@@ -33,7 +33,7 @@ func (s *Status) Missing() []string {
 		case n.Error != "":
 			out = append(out, n.Name+": "+n.Error)
 		case n.Report == nil:
-			out = append(out, n.Name+": is "+n.State)
+			out = append(out, n.Name+": is "+string(n.State))
 		case !n.Report.Ready:
 			out = append(out, unmet(n)...)
 		}
@@ -75,12 +75,12 @@ func (s *Status) Unready() error {
 
 func (s *Status) hint() string {
 	for _, n := range s.Nodes {
-		if n.State == nodeExited || n.State == nodeCreated {
+		if n.State == NodeExited || n.State == NodeCreated {
 			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
 		}
-		if n.State == nodePaused {
+		if n.State == NodePaused {
 			return fmt.Sprintf("Run 'skiff resume %s' to let it go on.", s.Name)
 		}
 	}
-	return fmt.Sprintf("Run 'skiff bundle %s' to collect all logs, or 'skiff delete %s' and create it again.", s.Name, s.Name)
+	return fmt.Sprintf("Run 'skiff bundle %s' to collect all logs.", s.Name)
 }

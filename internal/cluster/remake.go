@@ -95,8 +95,8 @@ func adopt(ctx context.Context, engine Provisioner, containers []Container) (nod
 
 // stateOf is a container's state. One that took another's place has all that it needs before it is started for the first
 // time, so it is stopped, not half made. An edge that is to take the API over from a server is not yet.
-func (o *objects) stateOf(c Container) string {
-	if c.State != nodeCreated || c.Labels[nodeapi.LabelRemade] == "" {
+func (o *objects) stateOf(c Container) NodeState {
+	if c.State != NodeCreated || c.Labels[nodeapi.LabelRemade] == "" {
 		return c.State
 	}
 	for _, other := range o.containers {
@@ -104,5 +104,5 @@ func (o *objects) stateOf(c Container) string {
 			return c.State
 		}
 	}
-	return nodeExited
+	return NodeExited
 }

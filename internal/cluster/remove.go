@@ -37,7 +37,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if n.Role == nodeapi.RoleEdge {
 		opts.Force = true // it has no pods
 	}
-	if !opts.Force && c.named(c.server()).State != nodeRunning {
+	if !opts.Force && c.named(c.server()).State != NodeRunning {
 		if _, err := s.whole(ctx, cluster); err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			return err
 		case event.KindStop:
 			cordoned = false // from here on there is no way back
-			if n.State == nodeExited || n.State == nodeCreated || n.State == nodeLost {
+			if n.State == NodeExited || n.State == NodeCreated || n.State == nodeLost {
 				return nil
 			}
 			return s.stopNode(ctx, n)
@@ -143,18 +143,18 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 			continue
 		}
 		servers++
-		if other.Name != n.Name && other.State == nodeRunning {
+		if other.Name != n.Name && other.State == NodeRunning {
 			running++
 			helper = other.Name
 		}
 	}
 	switch {
-	case n.State == nodeCreated && running > 0: // it was never started, so it has no vote
+	case n.State == NodeCreated && running > 0: // it was never started, so it has no vote
 		return helper, nil
 	case servers == 1:
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
 			"%s is the last server of cluster %s", n.Name, c.Name)
-	case running < majority(servers-1), running+choose(n.State == nodeRunning, 1, 0) < majority(servers):
+	case running < majority(servers-1), running+choose(n.State == NodeRunning, 1, 0) < majority(servers):
 		// The first could not write any more afterwards, the second cannot even write that n is gone.
 		return refuse(c.wake(), "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
 	}

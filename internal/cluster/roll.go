@@ -30,7 +30,7 @@ type form struct {
 // becomes what it was.
 func (a *application) roll(ctx context.Context, m *member) (err error) {
 	s, how := a.service, m.impact
-	if m.state != nodeRunning && how != remade {
+	if m.state != NodeRunning && how != remade {
 		how = restarted // there is no process to restart
 	}
 	if err := a.expendable(ctx, m); err != nil {
@@ -84,7 +84,7 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 // expendable refuses to restart a server if too few of the others work to go on without it. Of two, none is expendable,
 // and somebody has to be restarted all the same.
 func (a *application) expendable(ctx context.Context, m *member) error {
-	if m.role != nodeapi.RoleServer || m.state != nodeRunning {
+	if m.role != nodeapi.RoleServer || m.state != NodeRunning {
 		return nil
 	}
 	var broken []string

@@ -99,7 +99,7 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
 	}
 	for _, n := range nodes {
-		if n.State != "running" {
+		if n.State != NodeRunning {
 			return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s is %s", n.Name, n.State), Hint: c.wake()}
 		}
 	}

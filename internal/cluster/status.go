@@ -28,7 +28,7 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	for i, n := range c.Nodes {
 		at := &status.Nodes[i]
 		at.Node = n
-		if n.State != nodeRunning {
+		if n.State != NodeRunning {
 			continue
 		}
 		asking.Go(func() {
@@ -40,7 +40,7 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 			}
 		})
 	}
-	if c.Endpoint != "" && c.State != StateIncomplete && slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Role == nodeapi.RoleServer && n.State == nodeRunning }) {
+	if c.Endpoint != "" && c.State != StateIncomplete && slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Role == nodeapi.RoleServer && n.State == NodeRunning }) {
 		asking.Go(func() {
 			status.API = &nodeapi.Condition{Name: nodeapi.ConditionAPI, Met: true, Since: time.Now()}
 			if err := s.apiAnswers(ctx, c); err != nil {

@@ -91,7 +91,7 @@ func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Contai
 }
 
 func fromSummary(s container.Summary) cluster.Container {
-	c := cluster.Container{ID: s.ID, Image: s.Image, ImageID: s.ImageID, Labels: s.Labels, State: s.State,
+	c := cluster.Container{ID: s.ID, Image: s.Image, ImageID: s.ImageID, Labels: s.Labels, State: cluster.NodeState(s.State),
 		Created: time.Unix(s.Created, 0), Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
 	for _, name := range s.Names {
 		// Links show up as further names, "/other/alias".

@@ -34,7 +34,7 @@ func (d *Deps) CompleteNodes(cmd *cobra.Command, args []string, _ string) ([]cob
 		}
 		for _, n := range c.Nodes {
 			if !slices.Contains(args, n.Name) {
-				names = append(names, cobra.CompletionWithDesc(n.Name, n.State))
+				names = append(names, cobra.CompletionWithDesc(n.Name, string(n.State)))
 			}
 		}
 		return names, nil

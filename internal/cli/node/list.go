@@ -42,7 +42,7 @@ func runList(ctx context.Context, o *ListOptions) error {
 	}
 	t := kit.NewTable(o.Out, "NAME", "ROLE", "STATE", "ADDRESS", "IMAGE", "AGE")
 	for _, n := range c.Nodes {
-		t.Row(n.Name, string(n.Role), n.State, n.Address, n.Image, kit.Age(time.Since(n.Created)))
+		t.Row(n.Name, string(n.Role), string(n.State), n.Address, n.Image, kit.Age(time.Since(n.Created)))
 	}
 	return t.Flush()
 }

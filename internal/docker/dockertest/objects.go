@@ -57,7 +57,7 @@ func (e *Engine) Containers(ctx context.Context, label string) ([]cluster.Contai
 
 func (c *container) describe() cluster.Container {
 	d := cluster.Container{ID: c.id, Name: c.spec.Name, Image: c.spec.Image, Labels: maps.Clone(c.spec.Labels),
-		State: c.state, Created: c.created, Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
+		State: cluster.NodeState(c.state), Created: c.created, Addresses: map[string]netip.Addr{}, Addresses6: map[string]netip.Addr{}}
 	if c.spec.Network != "" {
 		d.Addresses[c.spec.Network] = c.spec.Address
 		if c.dynamic.IsValid() {

@@ -223,7 +223,7 @@ func (s *suite) container(t *testing.T, name string) cluster.Container {
 
 // state waits until a container is in a state: engines learn of the end of a process a moment after the process
 // has ended.
-func (s *suite) state(t *testing.T, name, want string) {
+func (s *suite) state(t *testing.T, name string, want cluster.NodeState) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		state := s.container(t, name).State
