@@ -219,8 +219,7 @@ func (s *Service) configs(ctx context.Context, c *Cluster) (map[string]nodeapi.C
 // specOf is the specification of a cluster that is there, out of what a server was told and what the engine shows.
 func (o *observation) specOf(c *Cluster, config nodeapi.Config) (Spec, error) {
 	spec := Spec{Name: c.Name, Ephemeral: config.Ephemeral, Networks: Networks{PodCIDRs: config.PodCIDRs, ServiceCIDRs: config.ServiceCIDRs},
-		Settings: Settings{FeatureGates: config.FeatureGates, RuntimeConfig: config.RuntimeConfig, ExtraArgs: config.ExtraArgs,
-			NodeFailure: config.NodeFailure, Registries: config.Registries, ContainerdPatches: config.ContainerdPatches}}
+		Settings: config.Settings}
 	if len(config.PodCIDRs) == 0 || len(config.ServiceCIDRs) == 0 {
 		return spec, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s was made by an older skiff, and does not say which networks it has", c.Name),
 			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", c.Name)}

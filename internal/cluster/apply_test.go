@@ -406,7 +406,7 @@ func TestApplyComparesEverything(t *testing.T) {
 	}{
 		{cluster.Spec{}, "Name Groups Ephemeral APIAddress APIPort ImageRef Networks Settings"},
 		{cluster.Networks{}, "PodCIDRs ServiceCIDRs Subnets"},
-		{cluster.Settings{}, "FeatureGates RuntimeConfig ExtraArgs NodeFailure Registries ContainerdPatches"},
+		{nodeapi.Settings{}, "NodeFailure FeatureGates RuntimeConfig ExtraArgs Registries ContainerdPatches"},
 		{cluster.Group{}, "Role Count Labels Taints CPUMillis MemoryBytes Binds Ports"},
 		{nodeapi.NodeFailure{}, "NotReadyAfter EvictAfter"},
 	} {

@@ -91,13 +91,6 @@ func newMember(c Container, config nodeapi.Config) *member {
 	return m
 }
 
-// settings are those that the node was told.
-func (m *member) settings() Settings {
-	c := m.config
-	return Settings{FeatureGates: c.FeatureGates, RuntimeConfig: c.RuntimeConfig, ExtraArgs: c.ExtraArgs, NodeFailure: c.NodeFailure,
-		Registries: c.Registries, ContainerdPatches: c.ContainerdPatches}
-}
-
 // comparison finds the differences between a cluster and what is wanted of it. It is pure: what it needs has been read.
 type comparison struct {
 	wanted  Spec      // validated
@@ -301,7 +294,7 @@ var componentFields = map[string]struct {
 func (c *comparison) compareSettings() {
 	want := c.wanted.Settings
 	c.note(c.staying(), func(m *member) (list []change) {
-		have := m.settings()
+		have := m.config.Settings
 		// add notes a change that is read at the start of a process on all nodes, or on servers only.
 		add := func(path, from, to string, everywhere bool) {
 			if everywhere || m.role == nodeapi.RoleServer {
@@ -592,11 +585,9 @@ func (c *comparison) compareStates() {
 
 // configFor is what a node is to be told.
 func (c *comparison) configFor(m *member) nodeapi.Config {
-	config, g, s := m.config, c.wanted.Groups[m.at], c.wanted.Settings
+	config, g := m.config, c.wanted.Groups[m.at]
 	config.Labels, config.Taints = g.Labels, c.wantedTaints(g)
 	config.CPUMillis, config.MemoryBytes = g.CPUMillis, g.MemoryBytes
-	config.Ephemeral = c.wanted.Ephemeral
-	config.NodeFailure, config.FeatureGates, config.RuntimeConfig = s.NodeFailure, s.FeatureGates, s.RuntimeConfig
-	config.ExtraArgs, config.Registries, config.ContainerdPatches = s.ExtraArgs, s.Registries, s.ContainerdPatches
+	config.Ephemeral, config.Settings = c.wanted.Ephemeral, c.wanted.Settings
 	return config
 }

@@ -171,9 +171,7 @@ func TestEverything(t *testing.T) {
 	w.mustCreateSpec(t, s)
 	server, agent := w.config(t, demoNode), w.config(t, "skiff-demo-agent-1")
 	for _, config := range []nodeapi.Config{server, agent} {
-		got := cluster.Settings{FeatureGates: config.FeatureGates, RuntimeConfig: config.RuntimeConfig, ExtraArgs: config.ExtraArgs,
-			NodeFailure: config.NodeFailure, Registries: config.Registries, ContainerdPatches: config.ContainerdPatches}
-		if !reflect.DeepEqual(got, s.Settings) || !config.Ephemeral {
+		if !reflect.DeepEqual(config.Settings, s.Settings) || !config.Ephemeral {
 			t.Errorf("%s was told %+v", config.Node, config)
 		}
 		if !slices.Equal(config.PodCIDRs, s.Networks.PodCIDRs) || !slices.Equal(config.ServiceCIDRs, prefixes("10.96.0.0/16", "fd00:10:96::/112")) ||
@@ -200,8 +198,8 @@ func TestEverything(t *testing.T) {
 	}
 }
 
-func settings() cluster.Settings {
-	return cluster.Settings{
+func settings() nodeapi.Settings {
+	return nodeapi.Settings{
 		FeatureGates: map[string]bool{"A": true}, RuntimeConfig: map[string]string{"api/beta": "true"},
 		ExtraArgs:   map[string]map[string]string{"kubelet": {"max-pods": "7"}},
 		NodeFailure: nodeapi.NodeFailure{NotReadyAfter: 8 * time.Second, EvictAfter: 5 * time.Second},

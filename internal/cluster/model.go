@@ -34,7 +34,7 @@ type Spec struct {
 	// Networks are the cluster's; what is left out is filled in.
 	Networks Networks `json:"networks,omitzero"`
 	// Settings are the same on all nodes.
-	Settings Settings `json:"settings,omitzero"`
+	Settings nodeapi.Settings `json:"settings,omitzero"`
 }
 
 // Group is a number of equal nodes.
@@ -69,16 +69,6 @@ type Networks struct {
 	ServiceCIDRs []netip.Prefix `json:"serviceCIDRs,omitempty"`
 	// Subnets are those of the nodes in the engine, at most one per IP family. A free one is chosen where none is given.
 	Subnets []netip.Prefix `json:"subnets,omitempty"`
-}
-
-// Settings are what all nodes of a cluster are told alike; see [nodeapi.Config].
-type Settings struct {
-	FeatureGates      map[string]bool              `json:"featureGates,omitempty"`
-	RuntimeConfig     map[string]string            `json:"runtimeConfig,omitempty"`
-	ExtraArgs         map[string]map[string]string `json:"extraArgs,omitempty"`
-	NodeFailure       nodeapi.NodeFailure          `json:"nodeFailure,omitzero"`
-	Registries        []nodeapi.Registry           `json:"registries,omitempty"`
-	ContainerdPatches []string                     `json:"containerdPatches,omitempty"`
 }
 
 // CreateOptions say how far a creation goes.

@@ -160,13 +160,12 @@ func (p *Plan) config(n plannedNode) nodeapi.Config {
 	if n.role == nodeapi.RoleEdge {
 		return c
 	}
-	networks, settings := p.spec.Networks, p.spec.Settings
+	networks := p.spec.Networks
 	c.PodCIDRs, c.NodePodCIDRs, c.ServiceCIDRs = networks.PodCIDRs, networks.podRange(n.index), networks.ServiceCIDRs
 	c.DNSServiceIPs, c.Ephemeral, c.Join = networks.dnsServices(), p.spec.Ephemeral, n.join
 	c.Labels, c.Taints = n.group.Labels, n.taints(p.spec.Count(nodeapi.RoleAgent))
 	c.CPUMillis, c.MemoryBytes = n.group.CPUMillis, n.group.MemoryBytes
-	c.NodeFailure, c.FeatureGates, c.RuntimeConfig = settings.NodeFailure, settings.FeatureGates, settings.RuntimeConfig
-	c.ExtraArgs, c.Registries, c.ContainerdPatches = settings.ExtraArgs, settings.Registries, settings.ContainerdPatches
+	c.Settings = p.spec.Settings
 	return c
 }
 

@@ -18,7 +18,7 @@ func (c *Cluster) Spec() (cluster.Spec, error) {
 	k := c.Kubernetes
 	spec := cluster.Spec{
 		Name: c.Metadata.Name, Ephemeral: k.Ephemeral, ImageRef: k.Image, APIAddress: c.API.Address, APIPort: uint16(c.API.Port),
-		Settings: cluster.Settings{
+		Settings: nodeapi.Settings{
 			FeatureGates: k.FeatureGates, RuntimeConfig: k.RuntimeConfig, ExtraArgs: k.ExtraArgs.byName(),
 			ContainerdPatches: c.Containerd.ConfigPatches,
 		},

@@ -60,6 +60,12 @@ type Config struct {
 	// CPUMillis and MemoryBytes are the node's size, in thousandths of a processor and in bytes. 0 means the host's.
 	CPUMillis   int64 `json:"cpuMillis,omitempty"`
 	MemoryBytes int64 `json:"memoryBytes,omitempty"`
+	// Settings are the same on all nodes of a cluster. In JSON their fields are the configuration's.
+	Settings
+}
+
+// Settings are what all nodes of a cluster are told alike.
+type Settings struct {
 	// NodeFailure says how soon a lost node is noticed; the zero value means upstream's times.
 	NodeFailure NodeFailure `json:"nodeFailure,omitzero"`
 	// FeatureGates are set for all components; RuntimeConfig turns API groups and versions on and off.
