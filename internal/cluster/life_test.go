@@ -432,3 +432,16 @@ func TestStartAwaitsAll(t *testing.T) {
 		})
 	}
 }
+
+// What is left of a cluster that has no node holds nothing that could be lost.
+func TestStatusWithoutNodes(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreate(t, "demo")
+	must(t, w.engine.RemoveContainer(t.Context(), demoNode))
+	must(t, w.engine.RemoveVolume(t.Context(), demoNode))
+	s, err := w.Status(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFault(t, s.Unready(), fault.NotReady, "it has no node", "skiff delete demo")
+}

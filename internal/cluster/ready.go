@@ -74,6 +74,9 @@ func (s *Status) Unready() error {
 }
 
 func (s *Status) hint() string {
+	if len(s.Nodes) == 0 {
+		return fmt.Sprintf("Run 'skiff delete %s', then create it again.", s.Name)
+	}
 	for _, n := range s.Nodes {
 		if n.State == NodeExited || n.State == NodeCreated {
 			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
