@@ -97,6 +97,7 @@ type comparison struct {
 	members []*member // servers first, by number; edges last
 	// current is the specification of what is there: networks and endpoint.
 	current Spec
+	entry   string // the node that publishes the API
 	image   otherImage
 
 	found []Difference
@@ -504,7 +505,7 @@ func (c *comparison) compareCounts() {
 		switch {
 		case have < g.Count:
 			d.From, d.Nodes, d.Why = strconv.Itoa(have), names[i], "made, and they join"
-			if g.Role == nodeapi.RoleServer && c.servers() == 1 && !c.hasEdge() {
+			if g.Role == nodeapi.RoleServer && c.moves() {
 				d.Class, d.Why = Rolling, "the only server leaves the API's port to an edge"
 			}
 		case len(extra[i]) > 0:
@@ -520,17 +521,9 @@ func (c *comparison) compareCounts() {
 	}
 }
 
-// servers is the number of servers that there are.
-func (c *comparison) servers() (n int) {
-	for _, m := range c.members {
-		n += choose(m.role == nodeapi.RoleServer, 1, 0)
-	}
-	return n
-}
-
-// hasEdge is true if the API is published by an edge already.
-func (c *comparison) hasEdge() bool {
-	return slices.ContainsFunc(c.members, func(m *member) bool { return m.role == nodeapi.RoleEdge })
+// moves is true if the API's port has to leave a server as soon as there are others.
+func (c *comparison) moves() bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { return m.name == c.entry && m.role == nodeapi.RoleServer })
 }
 
 // leaving are the nodes that no group wants.
