@@ -238,6 +238,13 @@ func joined[T any](list []T, text func(T) string) string {
 	return strings.Join(parts, ", ")
 }
 
+// sorted is joined in the order of the texts.
+func sorted[T any](list []T, text func(T) string) string {
+	texts := strings.Split(joined(list, text), ", ")
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
+}
+
 // compareImage compares the image of all nodes, edges too. A file that names none leaves the nodes theirs.
 func (c *comparison) compareImage() {
 	if c.image.ref == "" {
@@ -324,10 +331,10 @@ func (c *comparison) compareSettings() {
 			})
 		}
 		if from, to := have.NodeFailure.NotReadyAfter, want.NodeFailure.NotReadyAfter; from != to {
-			add("kubernetes.nodeFailure.notReadyAfter", span(from), span(to), true)
+			add("kubernetes.nodeFailure.notReadyAfter", span(have, from), span(want, to), true)
 		}
 		if from, to := have.NodeFailure.EvictAfter, want.NodeFailure.EvictAfter; from != to {
-			add("kubernetes.nodeFailure.evictAfter", span(from), span(to), false)
+			add("kubernetes.nodeFailure.evictAfter", span(have, from), span(want, to), false)
 		}
 		entries(byHost(have.Registries), byHost(want.Registries), registryText, func(host, from, to string) {
 			if from == to {
@@ -343,8 +350,10 @@ func (c *comparison) compareSettings() {
 	})
 }
 
-// span is a duration, "" for none.
-func span(d time.Duration) string { return choose(d == 0, "", d.String()) }
+// span is a duration of settings, "" if they leave it to upstream. None at all is one, too.
+func span(s nodeapi.Settings, d time.Duration) string {
+	return choose(s.NodeFailure == nodeapi.NodeFailure{}, "", d.String())
+}
 
 func asIs(s string) string { return s }
 
@@ -430,7 +439,7 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 	entries(have.Labels, g.Labels, quotedIfEmpty, func(name, from, to string) {
 		list = append(list, change{pathKey(path+"labels", name), from, to, object, whyObject})
 	})
-	if from, to := taintTexts(have.Taints), taintTexts(c.wantedTaints(g)); from != to {
+	if from, to := sorted(have.Taints, taintText), sorted(c.wantedTaints(g), taintText); from != to {
 		list = append(list, change{path + "taints", from, to, object, whyObject})
 	}
 	if have.CPUMillis != g.CPUMillis {
@@ -439,10 +448,10 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 	if have.MemoryBytes != g.MemoryBytes {
 		list = append(list, change{path + "memory", memory(have.MemoryBytes), memory(g.MemoryBytes), remade, whyRemake})
 	}
-	if from, to := joined(have.Binds, bindText), joined(g.Binds, bindText); from != to {
+	if from, to := sorted(have.Binds, bindText), sorted(g.Binds, bindText); from != to { // in any order they are the same
 		list = append(list, change{path + "mounts", from, to, remade, whyRemake})
 	}
-	if from, to := joined(have.Ports, portText), joined(g.Ports, portText); from != to {
+	if from, to := sorted(have.Ports, portText), sorted(g.Ports, portText); from != to {
 		list = append(list, change{path + "ports", from, to, remade, whyRemake})
 	}
 	return list
@@ -450,12 +459,6 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 
 func taintText(t nodeapi.Taint) string {
 	return t.Key + choose(t.Value == "", "", "="+t.Value) + ":" + t.Effect
-}
-
-func taintTexts(taints []nodeapi.Taint) string {
-	texts := strings.Split(joined(taints, taintText), ", ")
-	slices.Sort(texts)
-	return strings.Join(texts, ", ")
 }
 
 func cpus(millis int64) string {
