@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -220,31 +218,6 @@ func (c *comparison) compareNetworks() {
 	}
 }
 
-// plainAddress is an address as validation writes it.
-func plainAddress(address string) string {
-	if a, err := netip.ParseAddr(address); err == nil {
-		return a.Unmap().String()
-	}
-	return address
-}
-
-func prefixText(list []netip.Prefix) string { return joined(list, netip.Prefix.String) }
-
-func joined[T any](list []T, text func(T) string) string {
-	parts := make([]string, len(list))
-	for i, v := range list {
-		parts[i] = text(v)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// sorted is joined in the order of the texts.
-func sorted[T any](list []T, text func(T) string) string {
-	texts := strings.Split(joined(list, text), ", ")
-	slices.Sort(texts)
-	return strings.Join(texts, ", ")
-}
-
 // compareImage compares the image of all nodes, edges too. A file that names none leaves the nodes theirs.
 func (c *comparison) compareImage() {
 	if c.image.ref == "" {
@@ -274,14 +247,6 @@ func (s Spec) kubernetes(members []*member) string {
 		}
 	}
 	return ""
-}
-
-// minor is a version without its patch: "v1.37".
-func minor(version string) string {
-	if parts := strings.SplitN(version, ".", 3); len(parts) == 3 {
-		return parts[0] + "." + parts[1]
-	}
-	return version
 }
 
 // staying are the nodes that a group wants, without edges, which are told nothing.
@@ -350,16 +315,6 @@ func (c *comparison) compareSettings() {
 	})
 }
 
-// span is a duration of settings, "" if they leave it to upstream. None at all is one, too.
-func span(s nodeapi.Settings, d time.Duration) string {
-	return choose(s.NodeFailure == nodeapi.NodeFailure{}, "", d.String())
-}
-
-func asIs(s string) string { return s }
-
-// quotedIfEmpty tells an empty value from none.
-func quotedIfEmpty(s string) string { return choose(s == "", `""`, s) }
-
 // entries calls differs for each key that two maps do not have in common, in order; "" stands for no value.
 func entries[V any](have, want map[string]V, text func(V) string, differs func(key, from, to string)) {
 	keys := maps.Clone(want)
@@ -396,25 +351,6 @@ func byHost(registries []nodeapi.Registry) map[string]nodeapi.Registry {
 		m[r.Host] = r
 	}
 	return m
-}
-
-func registryText(r nodeapi.Registry) string {
-	parts := slices.Clone(r.Mirrors)
-	if r.CA != "" {
-		parts = append(parts, "an authority")
-	}
-	if r.SkipVerify {
-		parts = append(parts, "skipVerify")
-	}
-	return cmp.Or(strings.Join(parts, ", "), "as it is")
-}
-
-// pathKey is the path of an entry of a mapping whose keys are the user's, as messages on cluster files have it.
-func pathKey(path, key string) string {
-	if strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || key == "" {
-		return path + "[" + strconv.Quote(key) + "]"
-	}
-	return path + "." + key
 }
 
 // wantedTaints are what nodes of a group are to have.
@@ -455,35 +391,6 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 		list = append(list, change{path + "ports", from, to, remade, whyRemake})
 	}
 	return list
-}
-
-func taintText(t nodeapi.Taint) string {
-	return t.Key + choose(t.Value == "", "", "="+t.Value) + ":" + t.Effect
-}
-
-func cpus(millis int64) string {
-	if millis == 0 {
-		return "the host's"
-	}
-	return strconv.FormatFloat(float64(millis)/1000, 'g', -1, 64)
-}
-
-func memory(bytes int64) string {
-	switch {
-	case bytes == 0:
-		return "the host's"
-	case bytes%(1<<30) == 0:
-		return fmt.Sprintf("%dGi", bytes>>30)
-	case bytes%(1<<20) == 0:
-		return fmt.Sprintf("%dMi", bytes>>20)
-	}
-	return strconv.FormatInt(bytes, 10)
-}
-
-func bindText(b Bind) string { return b.Source + ":" + b.Target + choose(b.ReadOnly, ":ro", "") }
-
-func portText(p Port) string {
-	return fmt.Sprintf("%s:%d:%d/%s", p.HostIP, p.HostPort, p.ContainerPort, cmp.Or(strings.ToLower(p.Protocol), "tcp"))
 }
 
 // compareCounts notes the nodes that are missing or too many.
