@@ -55,6 +55,7 @@ const (
 	figIdleMemory    = "idle-memory"
 	figIdleCPU       = "idle-cpu"
 	figMany          = "create-3-2"
+	figTen           = "create-10"
 	figAddAgent      = "add-agent"
 	figAgentMemory   = "agent-memory"
 	figAgentCPU      = "agent-cpu"
@@ -85,6 +86,7 @@ var figures = []figure{
 	{figIdleMemory, "idle memory of a node", mebibytes, 230},
 	{figIdleCPU, "idle CPU of a node", percent, 2},
 	{figMany, "create, 3 servers and 2 agents, until it returns under the readiness contract", seconds, 45},
+	{figTen, "create, 10 nodes: 1 server and 9 agents", seconds, 0},
 	{figAddAgent, "add an agent to a running cluster, until it is Ready", seconds, 15},
 	{figAgentMemory, "idle memory of an agent", mebibytes, 90},
 	{figAgentCPU, "idle CPU of an agent", percent, 0},

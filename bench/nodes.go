@@ -31,6 +31,23 @@ func (b *bench) measureMany(ctx context.Context, p *product) error {
 	return nil
 }
 
+// measureTen creates clusters of ten nodes, which is where hosts' limits on inotify instances and open files are felt.
+func (b *bench) measureTen(ctx context.Context, p *product) error {
+	for range b.iterations {
+		c := b.newCluster(p)
+		made, err := b.create(ctx, c, "--agents", "9")
+		if err != nil {
+			return err
+		}
+		b.record(p, figTen, made.wall().Seconds())
+		b.say("  create %.2f s", made.wall().Seconds())
+		if _, err := b.delete(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // watchOthers watches an agent and the edge.
 func (b *bench) watchOthers(ctx context.Context, p *product, c *cluster) error {
 	if err := pause(ctx, b.settle); err != nil {

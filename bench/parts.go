@@ -25,6 +25,7 @@ var parts = []part{
 	{"pods", podFigures(), true, (*bench).measurePods},
 	{"load", []string{figLoad, figLoadLayer, figLoadSame}, true, (*bench).measureLoad},
 	{"idle", []string{figIdleMemory, figIdleCPU}, true, (*bench).measureIdle},
+	{"ten nodes", []string{figTen}, false, (*bench).measureTen},
 	{"many nodes", []string{figMany, figEdgeMemory, figAgentMemory, figAgentCPU}, false, (*bench).measureMany},
 	{"add an agent", []string{figAddAgent}, false, (*bench).measureAddAgent},
 	{"streams between nodes", []string{figPlainStream, figPodStream, figStreamRatio}, false, (*bench).measureStreams},

@@ -140,14 +140,19 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 // document parses YAML and returns the root of its only document, a mapping.
 func document(data []byte) (*yaml.Node, problems) {
 	var found problems
-	var doc, second yaml.Node
+	var doc yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	err := decoder.Decode(&doc)
-	if err == nil {
-		if err = decoder.Decode(&second); err == nil {
-			found.add(placeOf("", &second), "a second YAML document starts here; a cluster file has one")
+	var err error
+	for err == nil {
+		var next yaml.Node
+		if err = decoder.Decode(&next); err != nil || isEmpty(next) { // nothing stands after a last "---", or before a first one
+			continue
+		}
+		if !isEmpty(doc) {
+			found.add(placeOf("", &next), "a second YAML document starts here; a cluster file has one")
 			return nil, found
 		}
+		doc = next
 	}
 	switch {
 	case !errors.Is(err, io.EOF):
@@ -157,7 +162,7 @@ func document(data []byte) (*yaml.Node, problems) {
 			text = m[2]
 		}
 		found.add(at, "this is not YAML: %s", text)
-	case len(doc.Content) == 0 || isNull(doc.Content[0]):
+	case isEmpty(doc):
 		found.add(place{}, "the file is empty: it starts with 'apiVersion: %s' and 'kind: %s'", APIVersion, Kind)
 	case follow(doc.Content[0]).Kind != yaml.MappingNode:
 		found.add(placeOf("", doc.Content[0]), "a cluster file is a mapping of fields that starts with 'apiVersion: %s'", APIVersion)
@@ -167,6 +172,9 @@ func document(data []byte) (*yaml.Node, problems) {
 	}
 	return follow(doc.Content[0]), nil
 }
+
+// isEmpty is true for a document in which nothing stands.
+func isEmpty(doc yaml.Node) bool { return len(doc.Content) == 0 || isNull(doc.Content[0]) }
 
 // scalarField returns a value of a mapping, nil if there is none or it is not a single value.
 func scalarField(m *yaml.Node, name string) *yaml.Node {

@@ -47,7 +47,7 @@ var phrases = map[event.Kind]phrase{
 	},
 	event.KindPause: {
 		doing: "Freezing node %", done: "Froze node %", failed: "Freezing node % failed",
-		skipped: "Node % does not run", undone: "Node % goes on",
+		skipped: "Node % is frozen or does not run", undone: "Node % goes on",
 	},
 	event.KindResume: {
 		doing: "Resuming node %", done: "Node % goes on", failed: "Resuming node % failed",
