@@ -306,7 +306,7 @@ func (a *addition) planNodes(o *observation, everybody []Container, groups []Gro
 			index, number, joining = index+1, number+1, joining+choose(join, 1, 0)
 		}
 	}
-	if joining > 0 && apiPort(member) != 0 {
+	if joining > 0 && a.cluster.entry == a.member {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
 		a.moving = &plannedNode{name: a.member, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
 			address6: member.Addresses6[p.network.Name], labels: member.Labels, group: groupOf(member)}

@@ -150,7 +150,7 @@ func (s *Service) comparison(ctx context.Context, o *observation, c *Cluster, co
 	if err != nil {
 		return nil, err
 	}
-	cmp := &comparison{wanted: wanted, current: current}
+	cmp := &comparison{wanted: wanted, current: current, entry: c.entry}
 	ids := map[string]string{}
 	for _, n := range c.Nodes { // they are in order
 		for _, container := range o.objects[c.Name].containers {
@@ -224,8 +224,8 @@ func (p *ApplyPlan) decide() {
 			names = append(names, c.newNames()[i]...)
 		}
 		more := ""
-		if servers, _ := p.NewNodes(); servers > 0 && c.servers() == 1 && !c.hasEdge() {
-			more = "; first the container of " + p.entry() + " is made anew, and an edge takes the API's port over"
+		if servers, _ := p.NewNodes(); servers > 0 && c.moves() {
+			more = "; first the container of " + c.entry + " is made anew, and an edge takes the API's port over"
 		}
 		add(event.KindNode, strings.Join(names, ", "), "create and start, wait until ready%s", more)
 	}
@@ -251,7 +251,7 @@ func (p *ApplyPlan) how(m *member) string {
 	}
 	parts = append(parts, "wait until it is ready")
 	away, runs := "", m.state == NodeRunning
-	switch api, pods := runs && m.name == p.entry(), runs && m.impact > process && m.role != nodeapi.RoleEdge && !p.drained(m); {
+	switch api, pods := runs && m.name == p.compared.entry, runs && m.impact > process && m.role != nodeapi.RoleEdge && !p.drained(m); {
 	case api && pods:
 		away = "the API and its pods are"
 	case api:
@@ -264,16 +264,6 @@ func (p *ApplyPlan) how(m *member) string {
 		text += "; meanwhile " + away + " away for some seconds"
 	}
 	return text
-}
-
-// entry is the node that publishes the API.
-func (p *ApplyPlan) entry() string {
-	for _, m := range p.compared.members {
-		if m.labels[nodeapi.LabelAPIPort] != "" {
-			return m.name
-		}
-	}
-	return ""
 }
 
 // drained is true if the pods of a node can move before its container ends.

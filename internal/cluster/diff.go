@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -97,6 +95,7 @@ type comparison struct {
 	members []*member // servers first, by number; edges last
 	// current is the specification of what is there: networks and endpoint.
 	current Spec
+	entry   string // the node that publishes the API
 	image   otherImage
 
 	found []Difference
@@ -219,24 +218,6 @@ func (c *comparison) compareNetworks() {
 	}
 }
 
-// plainAddress is an address as validation writes it.
-func plainAddress(address string) string {
-	if a, err := netip.ParseAddr(address); err == nil {
-		return a.Unmap().String()
-	}
-	return address
-}
-
-func prefixText(list []netip.Prefix) string { return joined(list, netip.Prefix.String) }
-
-func joined[T any](list []T, text func(T) string) string {
-	parts := make([]string, len(list))
-	for i, v := range list {
-		parts[i] = text(v)
-	}
-	return strings.Join(parts, ", ")
-}
-
 // compareImage compares the image of all nodes, edges too. A file that names none leaves the nodes theirs.
 func (c *comparison) compareImage() {
 	if c.image.ref == "" {
@@ -266,14 +247,6 @@ func (s Spec) kubernetes(members []*member) string {
 		}
 	}
 	return ""
-}
-
-// minor is a version without its patch: "v1.37".
-func minor(version string) string {
-	if parts := strings.SplitN(version, ".", 3); len(parts) == 3 {
-		return parts[0] + "." + parts[1]
-	}
-	return version
 }
 
 // staying are the nodes that a group wants, without edges, which are told nothing.
@@ -323,10 +296,10 @@ func (c *comparison) compareSettings() {
 			})
 		}
 		if from, to := have.NodeFailure.NotReadyAfter, want.NodeFailure.NotReadyAfter; from != to {
-			add("kubernetes.nodeFailure.notReadyAfter", span(from), span(to), true)
+			add("kubernetes.nodeFailure.notReadyAfter", span(have, from), span(want, to), true)
 		}
 		if from, to := have.NodeFailure.EvictAfter, want.NodeFailure.EvictAfter; from != to {
-			add("kubernetes.nodeFailure.evictAfter", span(from), span(to), false)
+			add("kubernetes.nodeFailure.evictAfter", span(have, from), span(want, to), false)
 		}
 		entries(byHost(have.Registries), byHost(want.Registries), registryText, func(host, from, to string) {
 			if from == to {
@@ -341,14 +314,6 @@ func (c *comparison) compareSettings() {
 		return list
 	})
 }
-
-// span is a duration, "" for none.
-func span(d time.Duration) string { return choose(d == 0, "", d.String()) }
-
-func asIs(s string) string { return s }
-
-// quotedIfEmpty tells an empty value from none.
-func quotedIfEmpty(s string) string { return choose(s == "", `""`, s) }
 
 // entries calls differs for each key that two maps do not have in common, in order; "" stands for no value.
 func entries[V any](have, want map[string]V, text func(V) string, differs func(key, from, to string)) {
@@ -388,25 +353,6 @@ func byHost(registries []nodeapi.Registry) map[string]nodeapi.Registry {
 	return m
 }
 
-func registryText(r nodeapi.Registry) string {
-	parts := slices.Clone(r.Mirrors)
-	if r.CA != "" {
-		parts = append(parts, "an authority")
-	}
-	if r.SkipVerify {
-		parts = append(parts, "skipVerify")
-	}
-	return cmp.Or(strings.Join(parts, ", "), "as it is")
-}
-
-// pathKey is the path of an entry of a mapping whose keys are the user's, as messages on cluster files have it.
-func pathKey(path, key string) string {
-	if strings.Trim(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" || key == "" {
-		return path + "[" + strconv.Quote(key) + "]"
-	}
-	return path + "." + key
-}
-
 // wantedTaints are what nodes of a group are to have.
 func (c *comparison) wantedTaints(g Group) []nodeapi.Taint {
 	return plannedNode{role: g.Role, group: g}.taints(c.wanted.Count(nodeapi.RoleAgent))
@@ -429,7 +375,7 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 	entries(have.Labels, g.Labels, quotedIfEmpty, func(name, from, to string) {
 		list = append(list, change{pathKey(path+"labels", name), from, to, object, whyObject})
 	})
-	if from, to := taintTexts(have.Taints), taintTexts(c.wantedTaints(g)); from != to {
+	if from, to := sorted(have.Taints, taintText), sorted(c.wantedTaints(g), taintText); from != to {
 		list = append(list, change{path + "taints", from, to, object, whyObject})
 	}
 	if have.CPUMillis != g.CPUMillis {
@@ -438,48 +384,13 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 	if have.MemoryBytes != g.MemoryBytes {
 		list = append(list, change{path + "memory", memory(have.MemoryBytes), memory(g.MemoryBytes), remade, whyRemake})
 	}
-	if from, to := joined(have.Binds, bindText), joined(g.Binds, bindText); from != to {
+	if from, to := sorted(have.Binds, bindText), sorted(g.Binds, bindText); from != to { // in any order they are the same
 		list = append(list, change{path + "mounts", from, to, remade, whyRemake})
 	}
-	if from, to := joined(have.Ports, portText), joined(g.Ports, portText); from != to {
+	if from, to := sorted(have.Ports, portText), sorted(g.Ports, portText); from != to {
 		list = append(list, change{path + "ports", from, to, remade, whyRemake})
 	}
 	return list
-}
-
-func taintText(t nodeapi.Taint) string {
-	return t.Key + choose(t.Value == "", "", "="+t.Value) + ":" + t.Effect
-}
-
-func taintTexts(taints []nodeapi.Taint) string {
-	texts := strings.Split(joined(taints, taintText), ", ")
-	slices.Sort(texts)
-	return strings.Join(texts, ", ")
-}
-
-func cpus(millis int64) string {
-	if millis == 0 {
-		return "the host's"
-	}
-	return strconv.FormatFloat(float64(millis)/1000, 'g', -1, 64)
-}
-
-func memory(bytes int64) string {
-	switch {
-	case bytes == 0:
-		return "the host's"
-	case bytes%(1<<30) == 0:
-		return fmt.Sprintf("%dGi", bytes>>30)
-	case bytes%(1<<20) == 0:
-		return fmt.Sprintf("%dMi", bytes>>20)
-	}
-	return strconv.FormatInt(bytes, 10)
-}
-
-func bindText(b Bind) string { return b.Source + ":" + b.Target + choose(b.ReadOnly, ":ro", "") }
-
-func portText(p Port) string {
-	return fmt.Sprintf("%s:%d:%d/%s", p.HostIP, p.HostPort, p.ContainerPort, cmp.Or(strings.ToLower(p.Protocol), "tcp"))
 }
 
 // compareCounts notes the nodes that are missing or too many.
@@ -504,7 +415,7 @@ func (c *comparison) compareCounts() {
 		switch {
 		case have < g.Count:
 			d.From, d.Nodes, d.Why = strconv.Itoa(have), names[i], "made, and they join"
-			if g.Role == nodeapi.RoleServer && c.servers() == 1 && !c.hasEdge() {
+			if g.Role == nodeapi.RoleServer && c.moves() {
 				d.Class, d.Why = Rolling, "the only server leaves the API's port to an edge"
 			}
 		case len(extra[i]) > 0:
@@ -520,17 +431,9 @@ func (c *comparison) compareCounts() {
 	}
 }
 
-// servers is the number of servers that there are.
-func (c *comparison) servers() (n int) {
-	for _, m := range c.members {
-		n += choose(m.role == nodeapi.RoleServer, 1, 0)
-	}
-	return n
-}
-
-// hasEdge is true if the API is published by an edge already.
-func (c *comparison) hasEdge() bool {
-	return slices.ContainsFunc(c.members, func(m *member) bool { return m.role == nodeapi.RoleEdge })
+// moves is true if the API's port has to leave a server as soon as there are others.
+func (c *comparison) moves() bool {
+	return slices.ContainsFunc(c.members, func(m *member) bool { return m.name == c.entry && m.role == nodeapi.RoleServer })
 }
 
 // leaving are the nodes that no group wants.

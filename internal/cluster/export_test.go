@@ -30,7 +30,7 @@ func (p *Plan) PlannedPort() uint16 { return p.spec.APIPort }
 // SubnetPools are where clusters get their subnets from, and InnerNetworks what is inside of every cluster.
 var (
 	SubnetPools   = subnetPools
-	InnerNetworks = []netip.Prefix{podNetwork, serviceNetwork}
+	InnerNetworks = []netip.Prefix{PodNetwork, ServiceNetwork}
 )
 
 const (

@@ -5,9 +5,10 @@
 // Where things are: model.go is what others see of a cluster, engine.go what is needed of a container engine,
 // observe.go makes the one out of the other, validate.go, choose.go and networks.go decide for plan.go, create.go says
 // what each step does and execute.go does them, rollback.go undoes, contract.go and readyz.go decide when a cluster is
-// ready, node.go is a node's container with its capabilities. To change a cluster, diff.go compares, apply.go orders what
-// follows, and roll.go restarts nodes. What else can be done with a cluster has a file of
-// that name.
+// ready, node.go is a node's container with its capabilities. To change a cluster, diff.go compares (words.go writes the
+// values), apply.go orders what follows, roll.go restarts nodes, and remake.go makes a node's container anew. add.go adds
+// nodes, move.go takes the API's port from a server that gets others, members.go changes the datastore's members. What
+// else can be done with a cluster has a file of that name.
 package cluster
 
 import (

@@ -8,12 +8,12 @@ import (
 
 const clusterDomain = "cluster.local"
 
-// Networks inside a cluster, unless the user wants others.
+// Networks inside a cluster, unless the user wants others; kind has the same.
 var (
-	podNetwork      = netip.MustParsePrefix("10.244.0.0/16")
-	podNetwork6     = netip.MustParsePrefix("fd00:10:244::/56")
-	serviceNetwork  = netip.MustParsePrefix("10.96.0.0/16")
-	serviceNetwork6 = netip.MustParsePrefix("fd00:10:96::/112")
+	PodNetwork      = netip.MustParsePrefix("10.244.0.0/16")
+	PodNetwork6     = netip.MustParsePrefix("fd00:10:244::/56")
+	ServiceNetwork  = netip.MustParsePrefix("10.96.0.0/16")
+	ServiceNetwork6 = netip.MustParsePrefix("fd00:10:96::/112")
 )
 
 // What one node takes of the pod network: the controller manager's default sizes.
@@ -29,25 +29,18 @@ const dnsIndex = 10
 func (n Networks) complete() Networks {
 	if len(n.PodCIDRs) == 0 {
 		for _, s := range n.ServiceCIDRs {
-			n.PodCIDRs = append(n.PodCIDRs, choose(s.Addr().Is4(), podNetwork, podNetwork6))
+			n.PodCIDRs = append(n.PodCIDRs, choose(s.Addr().Is4(), PodNetwork, PodNetwork6))
 		}
 	}
 	if len(n.PodCIDRs) == 0 {
-		n.PodCIDRs = []netip.Prefix{podNetwork}
+		n.PodCIDRs = []netip.Prefix{PodNetwork}
 	}
 	if len(n.ServiceCIDRs) == 0 {
 		for _, p := range n.PodCIDRs {
-			n.ServiceCIDRs = append(n.ServiceCIDRs, choose(p.Addr().Is4(), serviceNetwork, serviceNetwork6))
+			n.ServiceCIDRs = append(n.ServiceCIDRs, choose(p.Addr().Is4(), ServiceNetwork, ServiceNetwork6))
 		}
 	}
 	return n
-}
-
-func choose[T any](first bool, a, b T) T {
-	if first {
-		return a
-	}
-	return b
 }
 
 // validate refuses networks that cannot be together, or that are too small for a number of nodes.
@@ -100,13 +93,16 @@ func (n Networks) validate(nodes int) error {
 		}
 	}
 	for _, p := range n.Subnets {
-		// Beside the nodes there are the network's own address, the bridge, the edge and the broadcast.
-		if bits := p.Addr().BitLen() - p.Bits(); bits < 16 && 1<<bits < nodes+4 {
-			return invalid("Give a larger network.", "the subnet %s has room for %d nodes, and there are %d", p, max(0, 1<<bits-4), nodes)
+		if bits := p.Addr().BitLen() - p.Bits(); bits < 16 && 1<<bits < SubnetSize(nodes) {
+			return invalid("Give a larger network.", "the subnet %s has room for %d nodes, and there are %d", p, max(0, 1<<bits-SubnetSize(0)), nodes)
 		}
 	}
 	return nil
 }
+
+// SubnetSize is how many addresses a subnet needs for so many nodes: there are also the network's own, the bridge's, the
+// edge's and the broadcast.
+func SubnetSize(nodes int) int { return nodes + 4 }
 
 // podRanges is how many nodes a pod network has room for.
 func podRanges(p netip.Prefix) int {

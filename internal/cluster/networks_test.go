@@ -32,7 +32,7 @@ func TestNetworksComplete(t *testing.T) {
 		if !slices.Equal(n.PodCIDRs, parsed(tc.wantPods)) || !slices.Equal(n.ServiceCIDRs, parsed(tc.wantServices)) {
 			t.Errorf("pods %q, Services %q: got %v and %v", tc.pods, tc.services, n.PodCIDRs, n.ServiceCIDRs)
 		}
-		if err := n.validate(maxNodes); err != nil {
+		if err := n.validate(MaxNodes); err != nil {
 			t.Errorf("pods %q, Services %q: what was filled in is refused: %v", tc.pods, tc.services, err)
 		}
 		if n.has6() != strings.Contains(tc.wantPods, ":") {
@@ -181,14 +181,14 @@ func TestNetworksDynamic(t *testing.T) {
 		nodes  int
 		want   string
 	}{
-		{"10.1.2.0/24", maxNodes, "10.1.2.128/26"},
-		{"10.1.0.0/16", maxNodes, "10.1.128.0/18"},
+		{"10.1.2.0/24", MaxNodes, "10.1.2.128/26"},
+		{"10.1.0.0/16", MaxNodes, "10.1.128.0/18"},
 		{"10.1.2.16/28", 6, "10.1.2.24/30"},
 		{"10.1.2.16/28", 7, ""},
 		{"10.1.2.0/29", 2, "10.1.2.4/31"},
 		{"10.1.2.0/30", 1, ""},
 		{"10.1.2.4/31", 0, ""},
-		{"fd00:1:2:3::/64", maxNodes, "fd00:1:2:3:8000::/66"},
+		{"fd00:1:2:3::/64", MaxNodes, "fd00:1:2:3:8000::/66"},
 		{"fd00:1:2:3::/127", 0, ""},
 	} {
 		subnet := netip.MustParsePrefix(tc.subnet)

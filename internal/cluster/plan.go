@@ -276,14 +276,6 @@ func (n NetworkSpec) subnets() string {
 	return n.Subnet.String()
 }
 
-// plural is a word for a number of things.
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
-}
-
 // node returns a planned node by name.
 func (p *Plan) node(name string) plannedNode {
 	return p.nodes[slices.IndexFunc(p.nodes, func(n plannedNode) bool { return n.name == name })]

@@ -249,7 +249,7 @@ func (a *application) container(m *member, f form) ContainerSpec {
 	}
 	p := Plan{Cluster: a.plan.Cluster, Kubernetes: f.kubernetes, Image: f.image, network: NetworkSpec{Name: networkName(a.plan.Cluster)}, spec: a.plan.compared.current}
 	p.spec.Ephemeral = f.ephemeral
-	if m.name == a.plan.entry() {
+	if m.name == a.plan.compared.entry {
 		p.entry = m.name
 	}
 	return p.container(plannedNode{name: m.name, role: m.role, address: m.address, address6: m.address6, labels: labels, group: f.group})

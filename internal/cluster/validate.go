@@ -13,18 +13,18 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// maxName leaves room in a DNS label (63) for what names of nodes add.
-const maxName = 32
+// MaxName leaves room in a DNS label (63) for what names of nodes add.
+const MaxName = 32
 
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 // ValidateName refuses what cannot be the name of a cluster.
 func ValidateName(name string) error {
-	if len(name) <= maxName && validName.MatchString(name) {
+	if len(name) <= MaxName && validName.MatchString(name) {
 		return nil
 	}
 	return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%q cannot be the name of a cluster", name),
-		Hint: fmt.Sprintf("A name has at most %d characters: lower-case letters, digits and '-', with a letter or digit at both ends.", maxName)}
+		Hint: fmt.Sprintf("A name has at most %d characters: lower-case letters, digits and '-', with a letter or digit at both ends.", MaxName)}
 }
 
 // validate refuses a specification that no engine could fulfil, and fills in what was left out.
@@ -54,11 +54,11 @@ func validate(spec Spec) (Spec, error) {
 	return spec, nil
 }
 
-// maxServers is where more members of the datastore make it slower and no safer.
-const maxServers = 5
+// MaxServers is where more members of the datastore make it slower and no safer.
+const MaxServers = 5
 
-// maxNodes is more than any laptop has room for, and less than the addresses of a subnet.
-const maxNodes = 100
+// MaxNodes is more than any laptop has room for, and less than the addresses of a subnet.
+const MaxNodes = 100
 
 // MinCPUMillis is the least that a node starts with, in thousandths of a processor.
 const MinCPUMillis = 100
@@ -109,8 +109,8 @@ func validateServers(groups []Group) error {
 	switch servers := (Spec{Groups: groups}).Count(nodeapi.RoleServer); {
 	case servers < 1:
 		return invalid("Create a cluster with at least one server.", "a cluster needs a server: agents have no control plane")
-	case servers > maxServers:
-		return invalid("Have 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, maxServers)
+	case servers > MaxServers:
+		return invalid("Have 1, 3 or 5 servers, and agents for more room.", "%d servers are more than %d: each write would wait for more of them, and the cluster would be no safer", servers, MaxServers)
 	case servers%2 == 0:
 		return invalid(fmt.Sprintf("Have %d %s, or %d.", servers-1, plural(servers-1, "server"), servers+1),
 			"%d servers survive no more failures than %d: what counts is a majority", servers, servers-1)
@@ -119,8 +119,8 @@ func validateServers(groups []Group) error {
 }
 
 func validateSum(groups []Group) error {
-	if all := (Spec{Groups: groups}).Count(""); all > maxNodes {
-		return invalid(fmt.Sprintf("Have at most %d nodes.", maxNodes), "%d nodes are too many", all)
+	if all := (Spec{Groups: groups}).Count(""); all > MaxNodes {
+		return invalid(fmt.Sprintf("Have at most %d nodes.", MaxNodes), "%d nodes are too many", all)
 	}
 	return nil
 }

@@ -1,21 +1,20 @@
 package config
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
 )
 
-// What holds unless a file says otherwise. The networks are kind's, too.
+// Addresses of the host on which something is published unless a file says otherwise.
 const (
 	defaultAddress     = "127.0.0.1"
 	defaultAddressIPv6 = "::1"
-	defaultPodIPv4     = "10.244.0.0/16"
-	defaultPodIPv6     = "fd00:10:244::/56"
-	defaultServiceIPv4 = "10.96.0.0/16"
-	defaultServiceIPv6 = "fd00:10:96::/112"
 )
 
 // presets are the durations of NodeFailure. Upstream's 40 s have crept up to 50 s in later releases of Kubernetes;
@@ -71,7 +70,8 @@ func (n *Network) setDefaults() {
 	ipv6First := slices.ContainsFunc([][]string{n.PodCIDRs, n.ServiceCIDRs}, func(given []string) bool {
 		return len(given) > 0 && strings.Contains(given[0], ":")
 	})
-	networks := func(ipv4, ipv6 string) []string {
+	networks := func(four, six netip.Prefix) []string {
+		ipv4, ipv6 := four.String(), six.String()
 		switch n.IPFamily {
 		case IPv4:
 			return []string{ipv4}
@@ -86,10 +86,10 @@ func (n *Network) setDefaults() {
 		return nil
 	}
 	if len(n.PodCIDRs) == 0 {
-		n.PodCIDRs = networks(defaultPodIPv4, defaultPodIPv6)
+		n.PodCIDRs = networks(cluster.PodNetwork, cluster.PodNetwork6)
 	}
 	if len(n.ServiceCIDRs) == 0 {
-		n.ServiceCIDRs = networks(defaultServiceIPv4, defaultServiceIPv6)
+		n.ServiceCIDRs = networks(cluster.ServiceNetwork, cluster.ServiceNetwork6)
 	}
 }
 

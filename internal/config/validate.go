@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
-)
 
-// maxName leaves room in a DNS label (63) for what names of nodes add.
-const maxName = 32
+	"github.com/skiff-cluster/skiff/internal/cluster"
+)
 
 const (
 	minNotReadyAfter, maxNotReadyAfter = 4 * time.Second, time.Hour
@@ -69,8 +68,8 @@ func (v *validator) validateMetadata() {
 		v.refuse("kind", "must be %q", Kind)
 	}
 	name := v.Metadata.Name
-	if name != "" && (len(name) > maxName || len(validation.IsDNS1123Label(name)) > 0) {
-		v.refuse("metadata.name", "%q cannot be the name of a cluster: a name has at most %d characters, lower-case letters, digits and '-', with a letter or digit at both ends", name, maxName)
+	if name != "" && (len(name) > cluster.MaxName || len(validation.IsDNS1123Label(name)) > 0) {
+		v.refuse("metadata.name", "%q cannot be the name of a cluster: a name has at most %d characters, lower-case letters, digits and '-', with a letter or digit at both ends", name, cluster.MaxName)
 	}
 }
 

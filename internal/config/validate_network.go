@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/skiff-cluster/skiff/internal/cluster"
 )
 
 // family is a version of IP, with what its networks may be.
@@ -129,8 +131,7 @@ func (v *validator) sizes(pods, services, subnets []cidr) {
 		}
 	}
 	for _, s := range subnets {
-		// The network, the gateway, the API's address, and a few that are added later.
-		need, f := nodes+6, familyOf(s.Prefix)
+		need, f := cluster.SubnetSize(nodes), familyOf(s.Prefix)
 		if bits := f.bits - s.Bits(); bits < 20 && need > 1<<bits {
 			v.refuse(s.at, "%s is too small for %s: Docker's network needs %d addresses", s.Prefix, plural(nodes, "node"), need)
 		}

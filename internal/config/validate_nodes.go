@@ -14,11 +14,6 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-const (
-	maxServers = 5
-	maxCount   = 100 // nodes of a cluster
-)
-
 // ownPaths are what Skiff, and the system in a node, need. Nothing may be mounted there, below, or over them.
 var ownPaths = []string{
 	nodeapi.StateDir, nodeapi.RunDir, path.Dir(nodeapi.ContainerdSocket), nodeapi.KubeletRootDir, "/var/log",
@@ -53,11 +48,15 @@ func (v *validator) validateNodes() {
 		if oneOf(v, p.field("role"), g.Role, RoleServer, RoleAgent) {
 			v.validateSize(p, g)
 		}
-		switch least := map[bool]int{true: 1}[g.Role == RoleServer]; {
+		least := 0
+		if g.Role == RoleServer {
+			least = 1
+		}
+		switch {
 		case g.Count < least:
 			v.refuse(p.field("count"), "must be at least %d, not %d", least, g.Count)
-		case g.Count > maxCount:
-			v.refuse(p.field("count"), "must be at most %d, not %d", maxCount, g.Count)
+		case g.Count > cluster.MaxNodes:
+			v.refuse(p.field("count"), "must be at most %d, not %d", cluster.MaxNodes, g.Count)
 		}
 		v.validateLabels(p.field("labels"), g.Labels)
 		v.validateTaints(p.field("taints"), g.Taints)
@@ -73,7 +72,7 @@ func (v *validator) validateCounts() {
 	servers, agents := v.count(RoleServer), v.count(RoleAgent)
 	last := fieldPath("nodes")
 	for i, g := range v.Nodes {
-		if g.Count < 0 || g.Count > maxCount || g.Role != RoleServer && g.Role != RoleAgent {
+		if g.Count < 0 || g.Count > cluster.MaxNodes || g.Role != RoleServer && g.Role != RoleAgent {
 			return // that is refused already, and what follows from it is no news
 		}
 		if g.Role == RoleServer {
@@ -84,13 +83,13 @@ func (v *validator) validateCounts() {
 	switch {
 	case servers <= 0 && last == "nodes":
 		v.refuse(last, "there is no group of role server, and a cluster needs one")
-	case servers > maxServers:
+	case servers > cluster.MaxServers:
 		v.refuse(last, "a cluster has 1, 3 or 5 servers, not %d: every write waits for a majority of them, so that more are slower and not safer", servers)
 	case servers > 0 && servers%2 == 0:
 		v.refuse(last, "a cluster has 1, 3 or 5 servers, not %d: %s, so that %d survive no more failures than %d; use %d", servers, majority, servers, servers-1, servers+1)
 	}
-	if servers+agents > maxCount {
-		v.refuse("nodes", "there are %d nodes, and a cluster has at most %d", servers+agents, maxCount)
+	if servers+agents > cluster.MaxNodes {
+		v.refuse("nodes", "there are %d nodes, and a cluster has at most %d", servers+agents, cluster.MaxNodes)
 	}
 }
 
