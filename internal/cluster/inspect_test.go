@@ -2,14 +2,18 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 func TestStatus(t *testing.T) {
@@ -115,4 +119,22 @@ func TestShell(t *testing.T) {
 	}
 	_, err = w.Shell(t.Context(), "demo", "", cluster.ExecSpec{Cmd: []string{"true"}})
 	wantFault(t, err, fault.NotReady, "no node")
+}
+
+// TestCheckReady tells what is missing of nodes that run and stay as they are, and of nodes that do not run.
+func TestCheckReady(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	must(t, w.CheckReady(t.Context(), "demo", time.Minute))
+	must(t, w.StopNode(t.Context(), "demo", "agent-1"))
+	wantFault(t, w.CheckReady(t.Context(), "demo", time.Minute), fault.NotReady, "skiff-demo-agent-1: is exited", "skiff start demo")
+	must(t, w.StartNodes(t.Context(), "demo", []string{"agent-1"}, time.Minute))
+	w.engine.OnExec(func(ctx context.Context, p *dockertest.Process, spec cluster.ExecSpec) (int, error) {
+		if spec.Cmd[1] == "status" {
+			return 0, json.NewEncoder(spec.Stdout).Encode(nodeapi.Status{Conditions: []nodeapi.Condition{{Name: nodeapi.ConditionNode, Message: "the kubelet is lost"}}})
+		}
+		return fakenode.Exec(ctx, p, spec)
+	})
+	wantFault(t, w.CheckReady(t.Context(), "demo", 10*time.Millisecond), fault.NotReady, "skiff-demo-")
+	wantFault(t, w.CheckReady(t.Context(), "other", time.Minute), fault.NotFound)
 }

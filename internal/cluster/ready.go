@@ -1,7 +1,11 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -62,6 +66,28 @@ func unmet(n NodeStatus) []string {
 		}
 	}
 	return out
+}
+
+// CheckReady fails if a cluster is not ready, with what is missing. Nodes that run have so long to become it.
+func (s *Service) CheckReady(ctx context.Context, name string, wait time.Duration) error {
+	status, err := s.Status(ctx, name)
+	if err != nil || status.Ready {
+		return err
+	}
+	r := s.newReadiness(name, wait, status.hint())
+	group, listening := errgroup.WithContext(ctx)
+	for _, n := range status.Nodes {
+		if n.State == NodeRunning {
+			group.Go(func() error { return r.listen(listening, n.Name) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if status, err = s.Status(ctx, name); err != nil {
+		return err
+	}
+	return status.Unready()
 }
 
 // Unready is the failure that the cluster is not ready, with what is missing and what to do; nil if it is ready.

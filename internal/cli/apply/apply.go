@@ -133,37 +133,14 @@ func run(ctx context.Context, o *Options) error {
 			return err
 		}
 	}
+	// That it is what the file says would be half of the truth about a cluster that is not ready.
+	notReady := service.CheckReady(ctx, plan.Cluster, settleTime)
 	renderer.Close()
-	if err := tell(o, plan, applied, file, time.Since(began)); err != nil {
-		return err
-	}
-	return settled(ctx, service, plan.Cluster)
+	return errors.Join(tell(o, plan, applied, file, time.Since(began)), notReady)
 }
 
-// settleTime is how long nodes that were not changed, or that others change, may take to be ready.
-const (
-	settleTime  = 15 * time.Second
-	settlePause = time.Second
-)
-
-// settled fails if the cluster is not ready: that it is what the file says would be half of the truth.
-func settled(ctx context.Context, service *cluster.Service, name string) error {
-	for deadline := time.Now().Add(settleTime); ; {
-		status, err := service.Status(ctx, name)
-		if err != nil {
-			return err
-		}
-		// Nodes that do not run do not get ready by waiting.
-		if err = status.Unready(); err == nil || status.State != cluster.StateRunning || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(settlePause):
-		}
-	}
-}
+// settleTime is how long nodes that were not changed may take to be ready again, if others were.
+const settleTime = 15 * time.Second
 
 // makeSpec makes the specification of the cluster file, whose name the command line may change.
 func makeSpec(o *Options, file *config.Cluster) (cluster.Spec, error) {
