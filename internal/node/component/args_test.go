@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubeletconfig "k8s.io/kubernetes/pkg/kubelet/apis/config"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -72,6 +73,20 @@ func TestSizedNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	testutil.Golden(t, "sized/kubelet-config.txt", string(out)+"\n")
+}
+
+// TestSignsOfLife: a node that was given up wrongly says that it is there before its pods move, and no more often than
+// upstream's does if the grace is long.
+func TestSignsOfLife(t *testing.T) {
+	for grace, want := range map[time.Duration]time.Duration{8 * time.Second: 4 * time.Second, 40 * time.Second: 10 * time.Second} {
+		n := testServer()
+		n.NodeFailure.NotReadyAfter = grace
+		kubelet := kubeletconfig.KubeletConfiguration{NodeStatusUpdateFrequency: metav1.Duration{Duration: 10 * time.Second}} // upstream's default
+		kubeletConfiguration(n, &kubelet)
+		if got := kubelet.NodeStatusUpdateFrequency.Duration; got != want || kubelet.NodeLeaseDurationSeconds != int32(grace.Seconds()) {
+			t.Errorf("a grace of %s: status every %s, want %s; a lease of %d s", grace, got, want, kubelet.NodeLeaseDurationSeconds)
+		}
+	}
 }
 
 // TestNodeMonitorPeriod looks often enough for a short grace, and not more often than upstream for a long one.
