@@ -332,7 +332,7 @@ func (a *addition) steps() []Step {
 	before := []string{certs} // what a new member waits for
 	if a.moving != nil {
 		move := Step{ID: "move/" + a.moving.name, Kind: event.KindMove, Subject: a.moving.name, Detail: "create " + a.plan.entry + ", then make this container anew, without the port of the API", After: volumes}
-		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: strings.TrimPrefix(a.plan.detail(a.plan.node(a.plan.entry)), "create and "), After: []string{move.ID}}
+		edge := Step{ID: "node/" + a.plan.entry, Kind: event.KindNode, Subject: a.plan.entry, Detail: "start, " + a.plan.detail(a.plan.node(a.plan.entry)), After: []string{move.ID}}
 		start := Step{ID: "start/" + a.moving.name, Kind: event.KindStart, Subject: a.moving.name, Detail: "wait until it is ready", After: []string{move.ID}}
 		await := Step{ID: "start/" + a.plan.entry, Kind: event.KindStart, Subject: a.plan.entry, Detail: "wait until it is ready", After: []string{edge.ID}}
 		steps = append(steps, move, edge, start, await)
@@ -342,7 +342,7 @@ func (a *addition) steps() []Step {
 		if n.role == nodeapi.RoleEdge {
 			continue
 		}
-		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: a.plan.detail(n), After: []string{certs, "volume/" + n.name}}
+		node := Step{ID: "node/" + n.name, Kind: event.KindNode, Subject: n.name, Detail: "create and start, " + a.plan.detail(n), After: []string{certs, "volume/" + n.name}}
 		start := Step{ID: "start/" + n.name, Kind: event.KindStart, Subject: n.name, Detail: "wait until it is ready", After: []string{node.ID}}
 		if n.role == nodeapi.RoleServer {
 			member := Step{ID: "member/" + n.name, Kind: event.KindMember, Subject: n.name, Detail: "announce it to the datastore", After: append(slices.Clone(before), "volume/"+n.name)}

@@ -232,7 +232,7 @@ func (p *Plan) steps() []Step {
 	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.network.subnets(), After: []string{lock}})
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
 	for _, n := range p.nodes {
-		detail := p.detail(n)
+		detail := "create and start, " + p.detail(n)
 		after := []string{image, certs, network}
 		if n.role != nodeapi.RoleEdge {
 			after = []string{image, certs, "volume/" + n.name, network}
@@ -247,9 +247,9 @@ func (p *Plan) steps() []Step {
 	return append(steps, check)
 }
 
-// detail says what is made of a node.
+// detail says which node it is, and with what.
 func (p *Plan) detail(n plannedNode) string {
-	detail := fmt.Sprintf("create and start, %s at %s", n.role, n.address)
+	detail := fmt.Sprintf("%s at %s", n.role, n.address)
 	if n.group.CPUMillis != 0 {
 		detail += fmt.Sprintf(", %s CPUs", strconv.FormatFloat(float64(n.group.CPUMillis)/1000, 'g', -1, 64))
 	}
