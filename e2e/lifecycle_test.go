@@ -21,10 +21,15 @@ func TestProcessesAreKilled(t *testing.T) {
 	c.Create()
 	m := c.Settle()
 	running := c.processes()
+	began := c.beginnings()
 	for _, name := range []string{"kubernetes", "containerd"} {
 		c.Step("%s is killed", name)
 		c.Kill(name)
 		c.IsBack(m, true)
+		// This start writes what a cluster begins with and lacks. The first one trusts that the image holds all of it.
+		if now := c.beginnings(); now != began {
+			t.Errorf("the cluster began with\n%s\nand another start made of it\n%s", began, now)
+		}
 		// The new pod that proved the kubelet to be back is deleted, and its process may still be about to end.
 		c.Eventually("the pods' processes are the ones from before", func(context.Context) error {
 			now := c.processes()
@@ -66,6 +71,13 @@ func TestNodeIsKilled(t *testing.T) {
 	for i := range 20 {
 		c.Kubectl("get", "configmap", "written-"+strconv.Itoa(i))
 	}
+}
+
+// beginnings are the objects that the API server writes at its start if they are missing or differ, with their revisions.
+func (c *Cluster) beginnings() string {
+	c.Helper()
+	return c.Kubectl("get", "clusterroles,clusterrolebindings,roles,rolebindings,priorityclasses", "--all-namespaces",
+		"--output", `jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}`)
 }
 
 // killNode kills the node's first process. Docker starts a container again that ends by itself, but not one that

@@ -3,6 +3,8 @@ package component
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +75,37 @@ func TestSizedNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	testutil.Golden(t, "sized/kubelet-config.txt", string(out)+"\n")
+}
+
+// TestSeeded: only a server's first start, with what the image build knew, may leave out what is in the seed.
+func TestSeeded(t *testing.T) {
+	for what, tc := range map[string]struct {
+		change func(*Node)
+		want   bool
+	}{
+		"the first start":      {func(*Node) {}, true},
+		"one of three servers": {func(n *Node) { n.Servers = []string{"a", "b", "c"} }, true},
+		"another evictAfter":   {func(n *Node) { n.NodeFailure.EvictAfter = time.Minute }, true},
+		"a later start":        {func(n *Node) { must(t, os.Mkdir(filepath.Join(n.EtcdDir, "member"), 0o700)) }, false},
+		"a server that joins":  {func(n *Node) { n.Join = true }, false},
+		"a feature gate":       {func(n *Node) { n.FeatureGates = map[string]bool{"A": true} }, false},
+		"an API":               {func(n *Node) { n.RuntimeConfig = map[string]string{"api/alpha": "true"} }, false},
+		"a flag":               {func(n *Node) { n.ExtraArgs = map[string]map[string]string{NameKubelet: {"feature-gates": "A=true"}} }, false},
+	} {
+		n := testServer()
+		n.EtcdDir = t.TempDir()
+		tc.change(n)
+		if got := Seeded(n); got != tc.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestSignsOfLife: a node that was given up wrongly says that it is there before its pods move, and no more often than

@@ -158,7 +158,7 @@ func isAny(err error, targets ...error) bool {
 func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 	var running atomic.Pointer[etcdserver.EtcdServer]
 	var patience time.Duration
-	if _, err := os.Stat(filepath.Join(cfg.Dir, "member")); cfg.Join && errors.Is(err, os.ErrNotExist) {
+	if cfg.Join && !etcdHasBegun(cfg.Dir) {
 		patience = publishPatience
 	}
 	for {
@@ -183,6 +183,12 @@ func StartEtcd(ctx context.Context, cfg EtcdConfig) (*embed.Etcd, error) {
 		slowTicks(server, slowTickMs*time.Millisecond)
 		return server, nil
 	}
+}
+
+// etcdHasBegun is true if a member was started on this directory before.
+func etcdHasBegun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "member"))
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 // publishPatience is how long a new member that knows the leader may take to tell it of itself, before it is started

@@ -95,7 +95,7 @@ func fillDatastore(ctx context.Context, node *component.Node, datastore *embed.E
 	if err != nil {
 		return err
 	}
-	apiServer := component.APIServer(node, door)
+	apiServer := component.APIServer(node, door, false)
 	start(apiServer)
 	err = apiServer.Ready(ctx) // all its post-start hooks have run
 	if err == nil {

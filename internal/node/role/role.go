@@ -41,7 +41,7 @@ func server(n *component.Node, logs Logs) ([]supervise.Component, error) {
 	registered, controllers := make(chan struct{}), make(chan struct{})
 	return []supervise.Component{
 		component.Etcd(etcd, seed.Load(nodeapi.SeedPath)),
-		component.APIServer(n, door),
+		component.APIServer(n, door, component.Seeded(n)),
 		component.Registration(n, component.NameAPIServer, registered),
 		component.ControllerManager(n, controllers),
 		component.Scheduler(n),

@@ -1,0 +1,114 @@
+package kubernetes
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/skiff-cluster/skiff/internal/node/component"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
+)
+
+// TestNodeNotReady: a node is ready when its kubelet says so and pods may be scheduled there.
+func TestNodeNotReady(t *testing.T) {
+	node := func(taint string, conditions ...corev1.NodeCondition) *corev1.Node {
+		n := &corev1.Node{Status: corev1.NodeStatus{Conditions: conditions}}
+		if taint != "" {
+			n.Spec.Taints = []corev1.Taint{{Key: taint, Effect: corev1.TaintEffectNoSchedule}}
+		}
+		return n
+	}
+	pressure := corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse}
+	ready := corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionTrue}
+	for _, tc := range []struct {
+		what string
+		node *corev1.Node
+		want string
+	}{
+		{"no node", nil, "the kubelet has not registered the node yet"},
+		{"no status", node(""), "the kubelet has not reported the node's status yet"},
+		{"another condition only", node("", pressure), "the kubelet has not reported the node's status yet"},
+		{"ready", node("", pressure, ready), ""},
+		{"ready and tainted", node(corev1.TaintNodeNotReady, pressure, ready), "the node controller has not taken the not-ready taint away yet"},
+		{"ready and cordoned", node(corev1.TaintNodeUnschedulable, ready), ""},
+		{"not ready", node("", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: "no network"}), "no network"},
+		{"lost", node("", corev1.NodeCondition{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "kubelet stopped posting"}), "kubelet stopped posting"},
+	} {
+		if got := nodeNotReady(tc.node); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.what, got, tc.want)
+		}
+	}
+}
+
+// TestClauses reports each clause when it changes, with the time since it is met or not, and tells once that all are met.
+func TestClauses(t *testing.T) {
+	var told []nodeapi.Condition
+	c := newContract(&component.Node{Config: nodeapi.Config{Role: nodeapi.RoleAgent}}, func(is nodeapi.Condition) { told = append(told, is) })
+	met := func() bool {
+		select {
+		case <-c.met:
+			return true
+		default:
+			return false
+		}
+	}
+	if len(told) != 2 || told[0].Met || told[1].Met || met() {
+		t.Fatalf("at the start: %+v, met %v", told, met())
+	}
+	began := told[0].Since
+	for _, step := range []struct {
+		name, missing string
+		told, met     bool
+	}{
+		{nodeapi.ConditionNode, "no network", true, false},
+		{nodeapi.ConditionNode, "no network", false, false}, // the same again is no news
+		{nodeapi.ConditionNode, "", true, false},
+		{nodeapi.ConditionDNS, "", true, true},
+		{nodeapi.ConditionDNS, "", false, true},
+		{nodeapi.ConditionDNS, "no answer", true, true}, // it was met once: that does not change
+		{nodeapi.ConditionDNS, "", true, true},
+	} {
+		told = nil
+		c.set(step.name, step.missing)
+		if (len(told) == 1) != step.told || met() != step.met {
+			t.Fatalf("%+v: told %+v, met %v", step, told, met())
+		}
+		if step.told && (told[0].Name != step.name || told[0].Message != step.missing || told[0].Met != (step.missing == "")) {
+			t.Errorf("%+v: told %+v", step, told[0])
+		}
+		if since := c.last[step.name].Since; step.missing == "no network" && !since.Equal(began) {
+			t.Errorf("%+v: another reason does not begin a new time: %v, not %v", step, since, began)
+		}
+	}
+}
+
+// TestAwaited is ready when all of its components were, however often each says so.
+func TestAwaited(t *testing.T) {
+	a := awaiting("coredns", "kube-proxy")
+	ready := func() bool {
+		select {
+		case <-a.ready:
+			return true
+		default:
+			return false
+		}
+	}
+	for _, step := range []struct {
+		name  string
+		state nodeapi.State
+		want  bool
+	}{
+		{"coredns", nodeapi.StateStarting, false},
+		{"coredns", nodeapi.StateReady, false},
+		{"coredns", nodeapi.StateReady, false},
+		{"kubelet", nodeapi.StateReady, false}, // another's business
+		{"kube-proxy", nodeapi.StateReady, true},
+		{"kube-proxy", nodeapi.StateStarting, true},
+		{"kube-proxy", nodeapi.StateReady, true},
+	} {
+		a.see(nodeapi.ComponentStatus{Name: step.name, State: step.state})
+		if ready() != step.want {
+			t.Fatalf("%+v: ready %v", step, ready())
+		}
+	}
+}
