@@ -47,6 +47,8 @@ func SchedulerArgs(n *Node) []string {
 		"--client-ca-file=" + n.PKI("ca.crt"),
 		"--requestheader-client-ca-file=" + n.PKI("front-proxy-ca.crt"),
 		"--kube-api-qps=500", "--kube-api-burst=1000",
+		// On by default, and then every goroutine of the whole process that waits notes where it did.
+		"--contention-profiling=false",
 	}
 	return n.withExtra(NameScheduler, append(args, electionArgs(n)...))
 }
