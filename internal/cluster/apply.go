@@ -172,9 +172,9 @@ func (s *Service) comparison(ctx context.Context, o *observation, c *Cluster, co
 }
 
 // decide makes steps of the differences. Nodes that do not run come first, because there is more room with them, and servers
-// among them count for a majority. Then what makes room for pods; then nodes go, those that do not run first, and those that stay are restarted, servers before agents, because no kubelet
-// may be newer than its API server; then nodes come. Their names and ports may be those of nodes that have gone. What
-// keeps pods away from nodes comes last.
+// among them count for a majority. Then comes what makes room for pods. Then nodes go, those that do not run first, and
+// those that stay are restarted, servers before agents, because no kubelet may be newer than its API server. Then nodes
+// come: their names and ports may be those of nodes that have gone. What keeps pods away from nodes comes last.
 func (p *ApplyPlan) decide() {
 	c := p.compared
 	p.Differences = append(p.Differences, c.found...)
