@@ -341,8 +341,7 @@ func (s *Service) Apply(ctx context.Context, plan *ApplyPlan, opts CreateOptions
 	if err != nil {
 		return nil, err
 	}
-	// A new cluster may find another port or subnet free; there is nothing else that could have changed.
-	if now.String() != plan.String() && (now.Create == nil || plan.Create == nil) {
+	if !now.same(plan) {
 		return nil, &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("cluster %s has changed since the plan was made", plan.Cluster),
 			Hint: "Nothing was done. Apply the file again to see what there is to do now."}
 	}
@@ -376,6 +375,15 @@ func (s *Service) Apply(ctx context.Context, plan *ApplyPlan, opts CreateOptions
 		return nil, canceled(ctx, a.what(), err)
 	}
 	return &Applied{Cluster: *c}, nil
+}
+
+// same is true if another plan does the same. One for a new cluster may find another port or subnet free; there is nothing
+// else that could have changed.
+func (p *ApplyPlan) same(other *ApplyPlan) bool {
+	if p.Create != nil || other.Create != nil {
+		return p.Create != nil && other.Create != nil
+	}
+	return alike(p.Differences, other.Differences) && alike(p.Steps, other.Steps)
 }
 
 // application is a plan that is being carried out.
@@ -448,17 +456,22 @@ func (a *application) changeObject(ctx context.Context, m *member) error {
 	if err := a.service.Kube.ChangeNode(ctx, a.creds, m.name, change); err != nil {
 		return fmt.Errorf("change labels and taints of node %s: %w", m.name, err)
 	}
-	return a.service.editConfig(ctx, m.name, func(c *nodeapi.Config) { c.Labels, c.Taints = wanted.Labels, wanted.Taints })
+	return a.service.editConfig(ctx, m.name, func(c *nodeapi.Config) {
+		if m.impact == object { // nothing comes after it that would write what is only noted
+			a.settings(m, c)
+		}
+		c.Labels, c.Taints = wanted.Labels, wanted.Taints
+	})
 }
 
 // writeSettings gives a node its configuration without a restart.
 func (a *application) writeSettings(ctx context.Context, m *member) error {
-	return a.service.editConfig(ctx, m.name, func(c *nodeapi.Config) { a.settle(m, c) })
+	return a.service.editConfig(ctx, m.name, func(c *nodeapi.Config) { a.settings(m, c) })
 }
 
-// settle makes a node's configuration what it should be, except for what its object has, which is changed through the
+// settings makes a node's configuration what it should be, except for what its object has, which is changed through the
 // API first.
-func (a *application) settle(m *member, c *nodeapi.Config) {
+func (a *application) settings(m *member, c *nodeapi.Config) {
 	labels, taints := c.Labels, c.Taints
 	*c = a.plan.compared.configFor(m)
 	c.Labels, c.Taints = labels, taints

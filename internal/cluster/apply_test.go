@@ -232,6 +232,16 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// TestApplyLabelsAndSettings changes the object of an agent, and what its servers alone do. Both are noted on the agent, or the
+// same file would find differences for ever.
+func TestApplyLabelsAndSettings(t *testing.T) {
+	w := changing(t, "nodes:\n- role: server\n- role: agent\n")
+	w.apply(t, "kubernetes: {extraArgs: {apiServer: {v: 2}}}\nnodes:\n- role: server\n- role: agent\n  labels: {disk: fast}\n")
+	if c := w.config(t, "skiff-demo-agent-1"); c.Labels["disk"] != "fast" || c.ExtraArgs["kube-apiserver"]["v"] != "2" {
+		t.Errorf("configuration %+v", c)
+	}
+}
+
 // TestApplyServers lets one server become three, and one of them again.
 func TestApplyServers(t *testing.T) {
 	w := changing(t, "nodes:\n- role: server\n")
