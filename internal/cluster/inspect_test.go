@@ -135,6 +135,7 @@ func TestCheckReady(t *testing.T) {
 		}
 		return fakenode.Exec(ctx, p, spec)
 	})
-	wantFault(t, w.CheckReady(t.Context(), "demo", 10*time.Millisecond), fault.NotReady, "skiff-demo-")
+	wantFault(t, w.CheckReady(t.Context(), "demo", 10*time.Millisecond), fault.NotReady,
+		"skiff-demo-server-1: node: the kubelet is lost", "skiff-demo-agent-1: node: the kubelet is lost")
 	wantFault(t, w.CheckReady(t.Context(), "other", time.Minute), fault.NotFound)
 }

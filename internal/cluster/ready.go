@@ -3,9 +3,8 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -68,26 +67,41 @@ func unmet(n NodeStatus) []string {
 	return out
 }
 
-// CheckReady fails if a cluster is not ready, with what is missing. Nodes that run have so long to become it.
+// CheckReady fails if a cluster is not ready, with all that is missing. What runs has so long to become ready.
 func (s *Service) CheckReady(ctx context.Context, name string, wait time.Duration) error {
 	status, err := s.Status(ctx, name)
 	if err != nil || status.Ready {
 		return err
 	}
 	r := s.newReadiness(name, wait, status.hint())
-	group, listening := errgroup.WithContext(ctx)
+	// How the waiting went does not matter: whoever is not ready after it says so, and why, in the status.
+	var listening sync.WaitGroup
 	for _, n := range status.Nodes {
 		if n.State == NodeRunning {
-			group.Go(func() error { return r.listen(listening, n.Name) })
+			listening.Go(func() { _ = r.listen(ctx, n.Name) })
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return err
+	listening.Wait()
+	if status.API != nil && !status.API.Met {
+		_ = s.awaitAPI(ctx, r, name)
 	}
 	if status, err = s.Status(ctx, name); err != nil {
 		return err
 	}
 	return status.Unready()
+}
+
+// awaitAPI waits until the API of a cluster answers.
+func (s *Service) awaitAPI(ctx context.Context, r *readiness, name string) error {
+	c, err := s.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	creds, err := s.credentials(ctx, c)
+	if err != nil {
+		return err
+	}
+	return r.checkAPI(ctx, creds)
 }
 
 // Unready is the failure that the cluster is not ready, with what is missing and what to do; nil if it is ready.
