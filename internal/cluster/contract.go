@@ -108,10 +108,12 @@ func restartsOf(report *nodeapi.Status, more int) map[string]int {
 	return restarts
 }
 
-// restart lets the Kubernetes process of a running node begin anew, with an ear to what the node will say. change is done
-// before, while nothing has happened yet.
-func (r *readiness) restart(ctx context.Context, node string, change func() error) (err error) {
-	report, err := r.service.report(ctx, node)
+// restart lets the Kubernetes process of a running node begin anew, with an ear to what the node will say: ctx is that of
+// the listening. change is done before, while nothing has happened yet.
+func (r *readiness) restart(ctx context.Context, node string, change func(context.Context) error) (err error) {
+	asking, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	report, err := r.service.report(asking, node)
 	if err != nil {
 		return err
 	}
@@ -120,9 +122,9 @@ func (r *readiness) restart(ctx context.Context, node string, change func() erro
 	if err != nil {
 		return err
 	}
-	err = change()
+	err = change(asking)
 	if err == nil {
-		_, err = r.service.ask(ctx, node, "restart")
+		_, err = r.service.ask(asking, node, "restart")
 	}
 	if err != nil {
 		return errors.Join(err, stream.Close())

@@ -14,9 +14,9 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// memberTimeout is how long a change of the datastore's members may take. A server tries for 20 s while others have just
-// come, and for ever where there is no majority.
-const memberTimeout = 30 * time.Second
+// memberTimeout is how long a change of the datastore's members may take: longer than a server takes to say that there is
+// no majority for it, which is 30 s, and to be asked.
+const memberTimeout = 50 * time.Second
 
 // members changes the datastore's list of members through a server that runs, and returns it. change is "add",
 // "remove" or "list".

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -91,19 +92,9 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		return s.removeNode(ctx, creds, n, opts)
 	})
 	if cordoned { // by us, not by the user
-		s.uncordon(ctx, creds, n.Name)
+		err = errors.Join(err, s.uncordon(ctx, creds, cluster, n.Name))
 	}
 	return err
-}
-
-// uncordon lets pods come again to a node that stays after all. That it cannot be done is no news: the cluster's API is
-// what did not work before.
-func (s *Service) uncordon(ctx context.Context, creds *Credentials, node string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-	defer cancel()
-	if s.Kube.Uncordon(ctx, creds, node) == nil {
-		s.emit(event.Event{ID: "drain/" + node, Kind: event.KindDrain, Subject: node, State: event.Undone})
-	}
 }
 
 // removeNode removes what is left of a node that has been stopped.

@@ -191,6 +191,15 @@ func TestRemoveStays(t *testing.T) {
 	}
 }
 
+// TestRemoveStaysCordoned says so if a node that stays after all takes no new pods.
+func TestRemoveStaysCordoned(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	w.kube.on = func(context.Context, string) error { return errors.New("connection refused") }
+	err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{})
+	wantFault(t, err, fault.NotReady, "did not move", "takes no new pods yet", "kubectl uncordon skiff-demo-agent-1")
+}
+
 // TestRemoveByForce goes on although nobody answers.
 func TestRemoveByForce(t *testing.T) {
 	w := newWorld(t)

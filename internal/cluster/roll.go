@@ -54,7 +54,7 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 		steps = append([]Step{drain}, steps...)
 		defer func() {
 			if cordoned { // by us, not by the user
-				err = errors.Join(err, a.uncordon(ctx, m))
+				err = errors.Join(err, s.uncordon(ctx, a.creds, a.plan.Cluster, m.name))
 			}
 		}()
 	}
@@ -135,7 +135,7 @@ func (a *application) forms(ctx context.Context, m *member) (was, will form, err
 		return was, will, nil
 	}
 	will.group = c.wanted.Groups[m.at]
-	will.config, err = editedConfig(m.name, was.config, func(config *nodeapi.Config) { a.settle(m, config) })
+	will.config, err = editedConfig(m.name, was.config, func(config *nodeapi.Config) { a.settings(m, config) })
 	return was, will, err
 }
 
@@ -163,16 +163,16 @@ func (a *application) vacate(ctx context.Context, m *member, step Step) (cordone
 // uncordonTimeout bounds how long it is tried to let pods come to a node again.
 const uncordonTimeout = 15 * time.Second
 
-// uncordon lets pods come to a node again, whatever came of its restart: a cordon that nobody remembers is worse than
-// pods that wait for a node that is late.
-func (a *application) uncordon(ctx context.Context, m *member) error {
+// uncordon lets pods come to a node again, whatever came of its restart or removal: a cordon that nobody remembers is worse
+// than pods that wait for a node that is late.
+func (s *Service) uncordon(ctx context.Context, creds *Credentials, cluster, node string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uncordonTimeout)
 	defer cancel()
-	if err := a.service.Kube.Uncordon(ctx, a.creds, m.name); err != nil {
-		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s takes no new pods yet", m.name), Cause: err,
-			Hint: fmt.Sprintf("Run 'skiff --cluster %s kubectl uncordon %s'.", a.plan.Cluster, m.name)}
+	if err := s.Kube.Uncordon(ctx, creds, node); err != nil {
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s takes no new pods yet", node), Cause: err,
+			Hint: fmt.Sprintf("Run 'skiff --cluster %s kubectl uncordon %s'.", cluster, node)}
 	}
-	a.service.emit(event.Event{ID: "uncordon/" + m.name, Kind: event.KindDrain, Subject: m.name, State: event.Undone})
+	s.emit(event.Event{ID: "drain/" + node, Kind: event.KindDrain, Subject: node, State: event.Undone})
 	return nil
 }
 
@@ -198,15 +198,15 @@ func (a *application) prepare(ctx context.Context, m *member, f form, how impact
 func (a *application) begin(ctx context.Context, r *readiness, m *member, f form, how impact, keys pki.Files, fresh string) error {
 	engine := a.service.Engine
 	listening := context.WithoutCancel(ctx) // what the node says is heard for longer than this takes
-	ctx, cancel := context.WithTimeout(listening, moveTimeout)
-	defer cancel()
-	write := func() error { return a.service.writeConfig(ctx, m.name, f.config, keys) }
 	if how == process {
-		if err := r.restart(listening, m.name, write); err == nil {
+		err := r.restart(listening, m.name, func(ctx context.Context) error { return a.service.writeConfig(ctx, m.name, f.config, keys) })
+		if err == nil {
 			return nil
 		}
 		how = restarted // a node that cannot be asked, or an older one that does not know how
 	}
+	ctx, cancel := context.WithTimeout(listening, moveTimeout)
+	defer cancel()
 	if how == remade {
 		if err := a.service.replace(ctx, m.name, fresh); err != nil {
 			return err
@@ -215,7 +215,7 @@ func (a *application) begin(ctx context.Context, r *readiness, m *member, f form
 		return err
 	}
 	// Only now: whoever is interrupted before finds the difference again.
-	if err := write(); err != nil {
+	if err := a.service.writeConfig(ctx, m.name, f.config, keys); err != nil {
 		return err
 	}
 	return r.start(listening, m.name)
