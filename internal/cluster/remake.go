@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -44,6 +45,10 @@ func (s *Service) prepare(ctx context.Context, spec ContainerSpec, files io.Read
 func (s *Service) replace(ctx context.Context, node, id string) error {
 	if err := ignoreMissing(s.Engine.StopContainer(ctx, node, stopGrace)); err != nil {
 		return err
+	}
+	// To stop takes a while, and somebody else may have taken the new one for a leftover.
+	if _, err := s.Engine.Inspect(ctx, KindContainer, id); err != nil {
+		return fmt.Errorf("the container that was to take the place of %s: %w", node, err)
 	}
 	if err := ignoreMissing(s.Engine.RemoveContainer(ctx, node)); err != nil {
 		return err

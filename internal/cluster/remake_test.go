@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -59,6 +61,27 @@ func (w *world) marked(t *testing.T, nodes ...string) {
 			t.Errorf("%s is left", o)
 		}
 	}
+}
+
+// TestFreshContainerGoes has somebody else take the container that is to take a node's place for a leftover, while the
+// node's own is stopped: it is not removed, and goes on.
+func TestFreshContainerGoes(t *testing.T) {
+	w, p := remaking(t)
+	w.engine.After("StopContainer", w.engine.Count("StopContainer")+1, func(ctx context.Context) error {
+		for _, o := range w.engine.Objects() {
+			if _, name, _ := strings.Cut(o, " "); strings.HasSuffix(name, ".new") {
+				return w.engine.RemoveContainer(ctx, name)
+			}
+		}
+		return errors.New("nothing takes the node's place")
+	})
+	before := w.ids(t)
+	_, err := w.Apply(t.Context(), p, cluster.CreateOptions{})
+	wantFault(t, err, fault.NotFound, "it is again as it was", "was to take the place of")
+	if after := w.ids(t); !maps.Equal(after, before) {
+		t.Errorf("containers %v, and before %v", after, before)
+	}
+	w.marked(t, demoNodes[:4]...)
 }
 
 // TestApplyFailsAnywhere lets each call of an application fail, before or after it did its work: each node is what it is to
