@@ -149,9 +149,12 @@ func (c *contract) followServiceAccount(ctx context.Context, client kubernetes.I
 // follow calls each with an object now and whenever it changes; with nil when there is none.
 func follow[T runtime.Object](ctx context.Context, client kubernetes.Interface, resource, namespace, name string, zero T, each func(T)) {
 	var none T
+	var mu sync.Mutex // that there is none must not be said after what has come since
 	lw := cache.NewListWatchFromClient(client.CoreV1().RESTClient(), resource, namespace,
 		fields.OneTermEqualSelector(metav1.ObjectNameField, name))
 	call := func(obj any) {
+		mu.Lock()
+		defer mu.Unlock()
 		if o, ok := obj.(T); ok {
 			each(o)
 		}
@@ -161,11 +164,16 @@ func follow[T runtime.Object](ctx context.Context, client kubernetes.Interface, 
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    call,
 			UpdateFunc: func(_, obj any) { call(obj) },
-			DeleteFunc: func(any) { each(none) },
+			DeleteFunc: func(any) { call(none) },
 		},
 	})
 	go func() {
-		if cache.WaitForCacheSync(ctx.Done(), controller.HasSynced) && len(store.List()) == 0 {
+		if !cache.WaitForCacheSync(ctx.Done(), controller.HasSynced) {
+			return
+		}
+		mu.Lock() // what comes is in the store before it is told
+		defer mu.Unlock()
+		if len(store.List()) == 0 {
 			each(none)
 		}
 	}()

@@ -20,6 +20,8 @@ const (
 	dnsPatience   = 30 * time.Second
 	// dnsRecheck is the pause after an answer.
 	dnsRecheck = 30 * time.Second
+	// dnsTimeout is how long an answer may take.
+	dnsTimeout = 500 * time.Millisecond
 )
 
 // followDNS asks cluster DNS for the API server through the address of the kube-dns Service.
@@ -48,7 +50,7 @@ func lookUp(ctx context.Context, name, server string) error {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, server)
 	}}
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
 	_, err := resolver.LookupHost(ctx, name)
 	return err
