@@ -254,13 +254,16 @@ func (c *comparison) staying() []*member {
 	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.at < 0 })
 }
 
-// componentFields are the components with extra arguments as the cluster file names them, and whether agents run them.
-var componentFields = map[string]struct {
-	field  string
-	agents bool
-}{
-	"etcd": {"etcd", false}, "kube-apiserver": {"apiServer", false}, "kube-controller-manager": {"controllerManager", false},
-	"kube-scheduler": {"scheduler", false}, "kubelet": {"kubelet", true}, "kube-proxy": {"kubeProxy", true},
+// ArgsFields are the fields of a cluster file's extra arguments, by the components that they are for.
+var ArgsFields = map[string]ArgsField{
+	"etcd": {Name: "etcd"}, "kube-apiserver": {Name: "apiServer"}, "kube-controller-manager": {Name: "controllerManager"},
+	"kube-scheduler": {Name: "scheduler"}, "kubelet": {Name: "kubelet", Agents: true}, "kube-proxy": {Name: "kubeProxy", Agents: true},
+}
+
+// ArgsField is a field with extra arguments of a component, and whether agents run that.
+type ArgsField struct {
+	Name   string
+	Agents bool
 }
 
 // compareSettings compares what all nodes are told alike.
@@ -289,10 +292,10 @@ func (c *comparison) compareSettings() {
 		entries(have.RuntimeConfig, want.RuntimeConfig, asIs, func(name, from, to string) {
 			add(pathKey("kubernetes.runtimeConfig", name), from, to, false)
 		})
-		for _, component := range slices.Sorted(maps.Keys(componentFields)) {
-			at := componentFields[component]
+		for _, component := range slices.Sorted(maps.Keys(ArgsFields)) {
+			at := ArgsFields[component]
 			entries(have.ExtraArgs[component], want.ExtraArgs[component], quotedIfEmpty, func(flag, from, to string) {
-				add(pathKey("kubernetes.extraArgs."+at.field, flag), from, to, at.agents)
+				add(pathKey("kubernetes.extraArgs."+at.Name, flag), from, to, at.Agents)
 			})
 		}
 		if from, to := have.NodeFailure.NotReadyAfter, want.NodeFailure.NotReadyAfter; from != to {

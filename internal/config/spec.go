@@ -76,23 +76,19 @@ func (c *Cluster) Spec() (cluster.Spec, error) {
 	return spec, nil
 }
 
-// componentNames are the components' own names, by the names of their fields.
-var componentNames = map[string]string{
-	"etcd": "etcd", "apiServer": "kube-apiserver", "controllerManager": "kube-controller-manager", "scheduler": "kube-scheduler",
-	"kubelet": "kubelet", "kubeProxy": "kube-proxy",
-}
-
 // byName are the arguments by the components' own names, nil if there are none.
 func (a *ExtraArgs) byName() map[string]map[string]string {
 	var all map[string]map[string]string
-	for field, args := range a.byComponent() {
+	fields := a.byComponent()
+	for component, field := range cluster.ArgsFields {
+		args := fields[field.Name]
 		if len(*args) == 0 {
 			continue
 		}
 		if all == nil {
 			all = map[string]map[string]string{}
 		}
-		all[componentNames[field]] = *args
+		all[component] = *args
 	}
 	return all
 }
