@@ -18,6 +18,35 @@ type RemoveOptions struct {
 	Force bool
 }
 
+// RemoveNodes removes nodes, one after the other, and returns the names of those that have gone. It refuses to begin with a
+// majority of the servers: whoever wants that looks between one and the next if the cluster is well.
+func (s *Service) RemoveNodes(ctx context.Context, cluster string, nodes []string, opts RemoveOptions) (gone []string, err error) {
+	c, err := s.Get(ctx, cluster)
+	if err != nil {
+		return nodes[:0], err
+	}
+	servers, going := 0, 0
+	for _, n := range c.Nodes {
+		if n.Role != nodeapi.RoleServer {
+			continue
+		}
+		servers++
+		if slices.ContainsFunc(nodes, func(name string) bool { return n.is(c, name) }) {
+			going++
+		}
+	}
+	if servers > 1 && going >= majority(servers) {
+		return nodes[:0], &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d of the %d servers of cluster %s are a majority", going, servers, cluster),
+			Hint: fmt.Sprintf("Remove one, see with 'skiff status %s' that all is well, and then the next; or apply a cluster file that says how many there are to be.", cluster)}
+	}
+	for i, node := range nodes {
+		if err := s.RemoveNode(ctx, cluster, node, opts); err != nil {
+			return nodes[:i], err
+		}
+	}
+	return nodes, nil
+}
+
 // RemoveNode removes a node: its pods move, a server leaves the datastore, then all of it goes.
 func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts RemoveOptions) error {
 	c, err := s.Get(ctx, cluster) // also one that is incomplete: the node may be what makes it so
@@ -52,6 +81,8 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
 	if opts.Force {
 		steps[0].Skip, steps[0].Detail = true, "not asked for"
+	} else if n.State != NodeRunning { // nobody is there to end them; without the node's object they count as gone
+		steps[0].Skip, steps[0].Detail = true, "it does not run"
 	}
 	before := []string{steps[0].ID}
 	if n.Role == nodeapi.RoleServer {

@@ -191,6 +191,37 @@ func TestRemoveStays(t *testing.T) {
 	}
 }
 
+// TestRemoveMajority: of three servers two are not removed at once, and nothing is done; one and an agent are.
+func TestRemoveMajority(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 1)
+	gone, err := w.RemoveNodes(t.Context(), "demo", []string{"agent-1", "server-2", "skiff-demo-server-3"}, cluster.RemoveOptions{})
+	wantFault(t, err, fault.Invalid, "2 of the 3 servers", "majority", "Remove one")
+	if got := w.nodes(t); len(gone) != 0 || len(got) != 5 {
+		t.Errorf("removed %q, left %q", gone, got)
+	}
+	gone, err = w.RemoveNodes(t.Context(), "demo", []string{"agent-1", "server-2"}, cluster.RemoveOptions{})
+	if got := w.nodes(t); err != nil || len(gone) != 2 || len(got) != 3 {
+		t.Errorf("removed %q, left %q, %v", gone, got, err)
+	}
+	gone, err = w.RemoveNodes(t.Context(), "demo", []string{"server-3", "agent-7"}, cluster.RemoveOptions{})
+	wantFault(t, err, fault.NotFound, "agent-7")
+	if got := w.nodes(t); len(gone) != 1 || len(got) != 2 {
+		t.Errorf("removed %q, left %q", gone, got)
+	}
+}
+
+// TestRemoveStoppedAgent does not wait for pods of a node on which nobody could end them.
+func TestRemoveStoppedAgent(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	must(t, w.StopNode(t.Context(), "demo", "agent-1"))
+	must(t, w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}))
+	if said := w.kube.said(); !slices.Equal(said, []string{"delete skiff-demo-agent-1"}) {
+		t.Errorf("the API was told %q", said)
+	}
+}
+
 // TestRemoveStaysCordoned says so if a node that stays after all takes no new pods.
 func TestRemoveStaysCordoned(t *testing.T) {
 	w := newWorld(t)

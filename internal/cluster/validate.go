@@ -176,8 +176,11 @@ func (o *observation) refuse(spec Spec) error {
 	for _, subnet := range spec.Networks.Subnets {
 		for _, n := range o.networks {
 			if overlaps(subnet, n.Subnets) {
-				return &fault.Error{Code: fault.NetworkOverlap, Summary: fmt.Sprintf("the subnet %s overlaps Docker's network %s (%v)", subnet, n.Name, n.Subnets[0]),
-					Hint: fmt.Sprintf("Choose another subnet, leave it out to get a free one, or remove that network with 'docker network rm %s'.", n.Name)}
+				hint := fmt.Sprintf("Choose another subnet, leave it out to get a free one, or remove that network with 'docker network rm %s'.", n.Name)
+				if n.Name == "bridge" { // Docker's own cannot be removed
+					hint = "Choose another subnet, or leave it out to get a free one."
+				}
+				return &fault.Error{Code: fault.NetworkOverlap, Summary: fmt.Sprintf("the subnet %s overlaps Docker's network %s (%v)", subnet, n.Name, n.Subnets[0]), Hint: hint}
 			}
 		}
 	}

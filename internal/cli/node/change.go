@@ -25,7 +25,8 @@ func NewRemoveCmd(deps *kit.Deps) *cobra.Command {
 	cmd.Aliases = []string{"rm"}
 	cmd.Short = "Remove nodes from a cluster"
 	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node
-goes, the data of its pods included. The last server cannot be removed, nor one without which there is no majority.`
+goes, the data of its pods included. The last server cannot be removed, nor one without which there is no majority, nor
+a majority at once.`
 	cmd.Example = `  skiff node remove agent-2
   skiff --cluster ha node remove skiff-ha-server-3
   skiff node remove agent-1 --force`
@@ -69,9 +70,9 @@ func newChangeCmd(o *ChangeOptions, verb string, run func(context.Context, *Chan
 }
 
 func runRemove(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "removed", eachNode(func(ctx context.Context, s *cluster.Service, node string) error {
-		return s.RemoveNode(ctx, o.Flags.Cluster, node, cluster.RemoveOptions{Force: o.Force})
-	}))
+	return change(ctx, o, "removed", func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+		return s.RemoveNodes(ctx, o.Flags.Cluster, nodes, cluster.RemoveOptions{Force: o.Force})
+	})
 }
 
 func runStart(ctx context.Context, o *ChangeOptions) error {
@@ -84,25 +85,18 @@ func runStart(ctx context.Context, o *ChangeOptions) error {
 }
 
 func runStop(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "stopped", eachNode(func(ctx context.Context, s *cluster.Service, node string) error {
-		return s.StopNode(ctx, o.Flags.Cluster, node)
-	}))
-}
-
-// changeNodes does something with nodes, and returns the names of those with which it succeeded.
-type changeNodes func(ctx context.Context, s *cluster.Service, nodes []string) (done []string, err error)
-
-// eachNode does something with one node after the other, until an error.
-func eachNode(do func(context.Context, *cluster.Service, string) error) changeNodes {
-	return func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+	return change(ctx, o, "stopped", func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
 		for i, node := range nodes {
-			if err := do(ctx, s, node); err != nil {
+			if err := s.StopNode(ctx, o.Flags.Cluster, node); err != nil {
 				return nodes[:i], err
 			}
 		}
 		return nodes, nil
-	}
+	})
 }
+
+// changeNodes does something with nodes, and returns the names of those with which it succeeded.
+type changeNodes func(ctx context.Context, s *cluster.Service, nodes []string) (done []string, err error)
 
 // change does something with nodes, and says what was done. Nothing is done if one of them does not exist.
 func change(ctx context.Context, o *ChangeOptions, done string, do changeNodes) error {
