@@ -27,6 +27,9 @@ func ControllerManager(n *Node, built chan struct{}) supervise.Component {
 					close(built)
 				}
 			}()
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			go stepDown(ctx, n, NameControllerManager, func() bool { return isClosed(built) }, stop)
 			return runControllerManager(ctx, ControllerManagerArgs(n))
 		}),
 		Ready: func(ctx context.Context) error {
@@ -96,7 +99,8 @@ func electionArgs(n *Node) []string {
 		return []string{"--leader-elect=false"}
 	}
 	return []string{
-		"--leader-elect=true", "--leader-elect-lease-duration=6s", "--leader-elect-renew-deadline=5s", "--leader-elect-retry-period=1s",
+		"--leader-elect=true", "--leader-elect-lease-duration=" + leaseDuration.String(),
+		"--leader-elect-renew-deadline=5s", "--leader-elect-retry-period=1s",
 	}
 }
 

@@ -25,7 +25,7 @@ func Scheduler(n *Node) supervise.Component {
 		Version:   kubernetesVersion(),
 		DependsOn: []string{NameAPIServer},
 		Runner: supervise.Func(func(ctx context.Context) error {
-			return runScheduler(ctx, SchedulerArgs(n))
+			return runScheduler(ctx, n)
 		}),
 		Ready:   awaitHTTP(url + "readyz"),
 		Healthy: probeHTTP(url + "livez"),
@@ -53,9 +53,9 @@ func SchedulerArgs(n *Node) []string {
 	return n.withExtra(NameScheduler, append(args, electionArgs(n)...))
 }
 
-func runScheduler(ctx context.Context, args []string) error {
+func runScheduler(ctx context.Context, n *Node) error {
 	opts := options.NewOptions()
-	if err := parse(NameScheduler, opts.Flags.FlagSets, args); err != nil {
+	if err := parse(NameScheduler, opts.Flags.FlagSets, SchedulerArgs(n)); err != nil {
 		return err
 	}
 	name, err := cache.NewInformerName(NameScheduler)
@@ -70,16 +70,17 @@ func runScheduler(ctx context.Context, args []string) error {
 	if cc.LeaderElection == nil {
 		return app.Run(ctx, cc, sched)
 	}
-	return runElected(ctx, cc, sched)
+	return runElected(ctx, n, cc, sched)
 }
 
 // runElected runs a scheduler that takes part in an election. Upstream's ends the whole process as soon as it is asked to
 // end, whether it leads or not, and the API server and the datastore would have no time to end in order. So it is only
 // asked to give its office back, if it has it, and is stopped there. What is left of it goes with the process.
-func runElected(ctx context.Context, cc *config.CompletedConfig, sched *scheduler.Scheduler) error {
+func runElected(ctx context.Context, n *Node, cc *config.CompletedConfig, sched *scheduler.Scheduler) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	lock := &office{Interface: cc.LeaderElection.Lock, released: make(chan struct{})}
 	cc.LeaderElection.Lock = lock
+	go stepDown(running, n, NameScheduler, lock.held.Load, stop)
 	ended := make(chan error, 1)
 	go func() {
 		defer stop()

@@ -29,6 +29,16 @@ func awaitClosed(ch <-chan struct{}, what string) func(context.Context) error {
 	}
 }
 
+// isClosed is true if a channel on which nothing is sent was closed.
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
 // probeInterval is how often an endpoint of this process is asked whether it serves yet. Upstream offers
 // no event for it.
 const probeInterval = 20 * time.Millisecond
