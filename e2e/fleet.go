@@ -117,22 +117,12 @@ func (f *Fleet) probe() {
 	f.Apply("faults/probe.yaml", Vars{"Name": name})
 	defer f.Kubectl("delete", "daemonset", name, "--wait=false")
 	f.RolledOut("daemonset/" + name)
-	var pods []corev1.Pod
-	// Controllers that were frozen while they led go on beside the new ones until they fail to renew their lease, for five
-	// seconds, and both make pods. What is too much goes again.
-	f.Eventually("each node runs one pod of the DaemonSet", func(ctx context.Context) error {
-		list, err := f.Client().CoreV1().Pods(f.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + name})
-		if err != nil {
-			return err
-		}
-		pods = list.Items
-		nodes := map[string]bool{}
-		for _, p := range pods {
-			nodes[p.Spec.NodeName] = true
-		}
-		return want(len(pods) == f.servers+f.agents && len(nodes) == len(pods), "%d pods on %d of %d nodes", len(pods), len(nodes), f.servers+f.agents)
-	})
-	for _, p := range pods {
+	pods, err := f.Client().CoreV1().Pods(f.Namespace).List(f.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
+	f.Must(err, "list the pods of %s", name)
+	if len(pods.Items) != f.servers+f.agents {
+		f.Errorf("%d nodes run a pod of the DaemonSet", len(pods.Items))
+	}
+	for _, p := range pods.Items {
 		f.Eventually("the application answers on "+p.Spec.NodeName, func(ctx context.Context) error {
 			_, err := f.TryExec(ctx, p.Name, "get", "--count=4", "http://web."+f.Namespace+".svc.cluster.local/")
 			return err
