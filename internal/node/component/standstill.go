@@ -13,7 +13,7 @@ import (
 const (
 	// leaseDuration is after which time without a sign of life another takes an office over.
 	leaseDuration = 6 * time.Second
-	// standstillTick is how often this process looks at the clock.
+	// standstillTick is how often this process looks at the clock: nothing tells that it was frozen.
 	standstillTick = 500 * time.Millisecond
 )
 
