@@ -124,8 +124,8 @@ func (o *observation) changeable(c *Cluster) error {
 			running += choose(n.State == NodeRunning, 1, 0)
 		}
 	}
-	for _, n := range c.lost {
-		hint := "Another skiff may be working on it. If none is, "
+	if len(c.lost) > 0 {
+		n, hint := c.lost[0], "Another skiff may be working on it. If none is, "
 		if servers == 0 { // whose volume has all the data
 			hint += fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", n.Name, c.Name)
 		} else {

@@ -15,6 +15,7 @@ import (
 // Class says what it costs to make a difference go away.
 type Class string
 
+// Classes of differences.
 const (
 	InPlace  Class = "in place"    // nothing that runs is restarted
 	Rolling  Class = "rolling"     // nodes are restarted, one after the other

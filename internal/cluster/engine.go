@@ -84,6 +84,7 @@ type ImageStore interface {
 // ObjectKind is a sort of object of an engine.
 type ObjectKind string
 
+// Kinds of objects.
 const (
 	KindContainer ObjectKind = "container"
 	KindNetwork   ObjectKind = "network"

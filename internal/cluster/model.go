@@ -83,6 +83,7 @@ type CreateOptions struct {
 // State is the state of a cluster as a whole.
 type State string
 
+// States of clusters.
 const (
 	StateRunning    State = "running"    // every node's container runs
 	StateStopped    State = "stopped"    // none does
@@ -94,6 +95,7 @@ const (
 // NodeState is the state of a node's container, as engines say it.
 type NodeState string
 
+// States of nodes.
 const (
 	NodeCreated    NodeState = "created"
 	NodeRunning    NodeState = "running"

@@ -85,6 +85,7 @@ type Values map[string]string
 // Preset is a choice of [NodeFailure]'s durations.
 type Preset string
 
+// Presets of a node's failure.
 const (
 	PresetLaptop   Preset = "laptop"   // seconds: people watch, and nodes are few
 	PresetUpstream Preset = "upstream" // as Kubernetes has it for large clusters: 40 s and 5 min
@@ -126,6 +127,7 @@ type API struct {
 // IPFamily says which IP versions pods and Services have.
 type IPFamily string
 
+// Families of addresses.
 const (
 	IPv4 IPFamily = "ipv4"
 	IPv6 IPFamily = "ipv6"
@@ -149,6 +151,7 @@ type Network struct {
 // Role is what nodes of a group do.
 type Role string
 
+// Roles of nodes.
 const (
 	RoleServer Role = "server" // runs the control plane, and all that an agent runs
 	RoleAgent  Role = "agent"  // runs workloads only

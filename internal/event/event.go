@@ -7,6 +7,7 @@ import "time"
 // State is where a step is in its life.
 type State string
 
+// States of a step.
 const (
 	Started  State = "started"
 	Progress State = "progress" // may be dropped by a slow renderer; all others may not
@@ -41,6 +42,7 @@ type Event struct {
 // Kind is a sort of step.
 type Kind string
 
+// Kinds of steps.
 const (
 	KindImage      Kind = "image"      // load the node image into Docker
 	KindCerts      Kind = "certs"      // make the cluster's certificates

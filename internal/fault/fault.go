@@ -7,6 +7,7 @@ import "errors"
 // Code is a stable, machine-readable name of a kind of failure. Package cli maps codes to exit codes.
 type Code string
 
+// Codes of faults.
 const (
 	Usage              Code = "usage"               // wrong flags or arguments
 	Invalid            Code = "invalid"             // well-formed input that means nothing sensible

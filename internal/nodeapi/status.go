@@ -17,6 +17,7 @@ import (
 //	starting, ready, unhealthy, backoff ──► starting, if it is asked to begin anew
 type State string
 
+// States of components.
 const (
 	StateWaiting   State = "waiting"   // for the components it depends on
 	StateStarting  State = "starting"  // runs, does not serve yet
@@ -93,6 +94,7 @@ type Status struct {
 // EventKind tells the events of a node apart.
 type EventKind string
 
+// Kinds of events.
 const (
 	EventComponent EventKind = "component" // Component entered a state
 	EventCondition EventKind = "condition" // Condition changed

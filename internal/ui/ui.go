@@ -22,6 +22,7 @@ type Renderer interface {
 // Mode names a renderer.
 type Mode string
 
+// Modes of rendering.
 const (
 	ModeTUI   Mode = "tui"
 	ModePlain Mode = "plain"

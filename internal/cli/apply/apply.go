@@ -60,7 +60,7 @@ are applied when the cluster is created, and later with 'skiff kubectl apply'.`,
   skiff apply -f cluster.yaml --yes --output json
   skiff --cluster demo apply -f - --yes < cluster.yaml`,
 		Args: kit.Args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Named = cmd.Flags().Changed("cluster")
 			if o.File == "" {
 				return kit.UsageError(cmd, "--file is missing: it names the cluster file")

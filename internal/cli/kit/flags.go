@@ -19,6 +19,7 @@ const DefaultCluster = "skiff"
 // Output is the form of what a command prints.
 type Output string
 
+// Forms of the output.
 const (
 	OutputText Output = "text"
 	OutputJSON Output = "json"

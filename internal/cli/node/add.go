@@ -40,7 +40,7 @@ API moves to an edge in front of all of them, and that server starts once more.`
   skiff node add --count 2 --cpus 2 --memory 2Gi
   skiff node add --role server --count 2`,
 		Args: kit.Args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			o.Group.Role = nodeapi.Role(role)
 			if o.Group.Role != nodeapi.RoleServer && o.Group.Role != nodeapi.RoleAgent {
 				return kit.UsageError(cmd, fmt.Sprintf("--role %q is neither server nor agent", role))
