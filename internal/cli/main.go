@@ -15,9 +15,10 @@ import (
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
-// Main runs the command line and returns the exit code. args are without the program's name.
-func Main(args []string, streams kit.Streams) int {
-	ctx, release := withSignals(context.Background(), streams.Err, os.Exit)
+// Main runs the command line and returns the exit code. args are without the program's name; exit ends the process, when a
+// second Ctrl-C does not let it return.
+func Main(args []string, streams kit.Streams, exit func(code int)) int {
+	ctx, release := withSignals(context.Background(), streams.Err, exit)
 	defer release()
 	deps := newDeps(streams)
 	deps.ReleaseSignals = release

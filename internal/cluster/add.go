@@ -167,16 +167,22 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 			return nil, invalid("See what is on it with 'docker network inspect "+networkName(cluster)+"', and remove what you do not need.", "the subnet %s has no free address for node %s", subnet, n.name)
 		}
 	}
-	if a.moving != nil {
-		for _, n := range c.lost {
-			if n.Role == nodeapi.RoleServer { // whoever makes it moves the first server, too
-				return nil, &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", cluster, n.Name),
-					Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", cluster, n.Name)}
-			}
-		}
+	if err := a.refuseSecondMove(); err != nil {
+		return nil, err
 	}
 	a.plan.Steps = a.steps()
 	return a, nil
+}
+
+// refuseSecondMove refuses to move the only server of a cluster while another skiff does.
+func (a *addition) refuseSecondMove() error {
+	i := slices.IndexFunc(a.cluster.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer }) // whoever makes it moves the first server, too
+	if a.moving == nil || i < 0 {
+		return nil
+	}
+	cluster, node := a.cluster.Name, a.cluster.lost[i].Name
+	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", cluster, node),
+		Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", cluster, node)}
 }
 
 // counted says how many nodes of each role there are in groups: "2 servers and 1 agent".

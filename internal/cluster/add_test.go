@@ -331,7 +331,7 @@ func TestAddRefuses(t *testing.T) {
 		{name: "partly stopped", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"is partial", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "server-2")) }},
 		{name: "its image is gone", servers: 1, group: agents(1), code: fault.NotFound, words: []string{nodeImageRef, "Load it"},
-			world: func(t *testing.T, w *world) {
+			world: func(_ *testing.T, w *world) {
 				w.engine.Fail("Image", 0, &fault.Error{Code: fault.NotFound, Summary: "no such image"})
 			}},
 		{name: "made by an older skiff", servers: 1, group: agents(1), code: fault.NotReady, words: []string{"older skiff"},

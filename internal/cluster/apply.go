@@ -181,58 +181,69 @@ func (p *ApplyPlan) decide() {
 	if p.Refusal() != nil {
 		return
 	}
-	add := func(kind event.Kind, subject, format string, args ...any) {
-		step := Step{ID: "apply/" + string(kind) + "/" + subject, Kind: kind, Subject: subject, Detail: fmt.Sprintf(format, args...)}
-		if n := len(p.Steps); n > 0 {
-			step.After = []string{p.Steps[n-1].ID}
-		}
-		p.Steps = append(p.Steps, step)
-	}
 	for _, m := range c.members {
 		switch {
 		case m.state == NodeRunning:
 		case m.impact == remade:
-			add(event.KindRestart, m.name, "%s", p.how(m))
+			p.add(event.KindRestart, m.name, p.how(m))
 		case m.at >= 0:
-			add(event.KindStart, m.name, "start, with the configuration that the file says; wait until it is ready")
+			p.add(event.KindStart, m.name, "start, with the configuration that the file says; wait until it is ready")
 		}
 	}
-	objects := func(later bool) {
-		for _, m := range c.staying() {
-			if m.object && m.later == later {
-				add(event.KindObject, m.name, "change labels and taints through the API")
-			}
-		}
-	}
-	objects(false)
+	p.addObjects(false)
 	for _, m := range c.goingOrder() {
-		add(event.KindDelete, m.name, "move its pods, then remove the node with its data")
+		p.add(event.KindDelete, m.name, "move its pods, then remove the node with its data")
 	}
 	for _, m := range c.members {
 		if m.impact >= process && m.state == NodeRunning {
-			add(event.KindRestart, m.name, "%s", p.how(m))
+			p.add(event.KindRestart, m.name, p.how(m))
 		}
 	}
 	for _, m := range c.staying() {
 		if m.impact == noted && m.state == NodeRunning {
-			add(event.KindSettings, m.name, "write its configuration, for its next start")
+			p.add(event.KindSettings, m.name, "write its configuration, for its next start")
 		}
 	}
-	if len(c.missing) > 0 {
-		var names []string
-		for i := range c.wanted.Groups {
-			names = append(names, c.newNames()[i]...)
-		}
-		more := ""
-		if servers, _ := p.NewNodes(); servers > 0 && c.moves() {
-			more = "; first the container of " + c.entry + " is made anew, and an edge takes the API's port over"
-		}
-		add(event.KindNode, strings.Join(names, ", "), "create and start, wait until ready%s", more)
-	}
-	objects(true)
+	p.addMissing()
+	p.addObjects(true)
 	if len(p.Steps) > 0 {
-		add(event.KindCheck, nodeapi.ConditionAPI, "answers at %s", p.cluster.Endpoint)
+		p.add(event.KindCheck, nodeapi.ConditionAPI, "answers at "+p.cluster.Endpoint)
 	}
+}
+
+// add appends a step, to be done after the one before.
+func (p *ApplyPlan) add(kind event.Kind, subject, detail string) {
+	step := Step{ID: "apply/" + string(kind) + "/" + subject, Kind: kind, Subject: subject, Detail: detail}
+	if n := len(p.Steps); n > 0 {
+		step.After = []string{p.Steps[n-1].ID}
+	}
+	p.Steps = append(p.Steps, step)
+}
+
+// addObjects adds the changes of the nodes' objects: those that keep pods away from nodes are later than the others.
+func (p *ApplyPlan) addObjects(later bool) {
+	for _, m := range p.compared.staying() {
+		if m.object && m.later == later {
+			p.add(event.KindObject, m.name, "change labels and taints through the API")
+		}
+	}
+}
+
+// addMissing adds the nodes that the file has and the cluster has not.
+func (p *ApplyPlan) addMissing() {
+	c := p.compared
+	if len(c.missing) == 0 {
+		return
+	}
+	var names []string
+	for i := range c.wanted.Groups {
+		names = append(names, c.newNames()[i]...)
+	}
+	detail := "create and start, wait until ready"
+	if servers, _ := p.NewNodes(); servers > 0 && c.moves() {
+		detail += "; first the container of " + c.entry + " is made anew, and an edge takes the API's port over"
+	}
+	p.add(event.KindNode, strings.Join(names, ", "), detail)
 }
 
 // how says what is done to restart a node.
@@ -241,10 +252,10 @@ func (p *ApplyPlan) how(m *member) string {
 	if p.drained(m) {
 		parts = append(parts, "move its pods")
 	}
-	switch {
-	case m.impact == process:
+	switch m.impact {
+	case process:
 		parts = append(parts, "restart its Kubernetes process")
-	case m.impact == restarted:
+	case restarted:
 		parts = append(parts, "restart its container")
 	default:
 		parts = append(parts, "make its container anew")

@@ -305,8 +305,9 @@ func TestApplyRestores(t *testing.T) {
 	})
 	const bad = "kubernetes: {extraArgs: {kubelet: {max-pods: many}}}\nnodes:\n- role: server\n- role: agent\n"
 	_, err := w.Apply(t.Context(), w.plan(t, bad), cluster.CreateOptions{Wait: time.Minute})
-	f := wantFault(t, err, fault.NodeFailed, "skiff-demo-server-1", "as it was", "Correct the file")
-	if !strings.Contains(strings.Join(f.Details, "\n"), "invalid argument") {
+	wantFault(t, err, fault.NodeFailed, "skiff-demo-server-1", "as it was", "Correct the file")
+	var f *fault.Error
+	if !errors.As(err, &f) || !strings.Contains(strings.Join(f.Details, "\n"), "invalid argument") {
 		t.Errorf("details %q", f.Details)
 	}
 	for _, node := range []string{"server-1", "agent-1"} {

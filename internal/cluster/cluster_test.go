@@ -211,7 +211,7 @@ func (w *world) nothingLeft(t *testing.T) {
 }
 
 // wantFault checks the code of an error, and that it says what to do next.
-func wantFault(t *testing.T, err error, code fault.Code, words ...string) *fault.Error {
+func wantFault(t *testing.T, err error, code fault.Code, words ...string) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {
@@ -228,7 +228,6 @@ func wantFault(t *testing.T, err error, code fault.Code, words ...string) *fault
 			t.Errorf("%q is not in:\n%s", word, describe(err))
 		}
 	}
-	return f
 }
 
 // describe is all that a user would see of an error, and of those that are joined to it.

@@ -113,8 +113,8 @@ func TestForeignVolume(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := w.Create(t.Context(), spec("demo"), cluster.CreateOptions{})
-	f := wantFault(t, err, fault.Conflict)
-	if strings.Contains(f.Summary, "another skiff") {
+	wantFault(t, err, fault.Conflict)
+	if strings.Contains(err.Error(), "another skiff") {
 		t.Errorf("blames a skiff: %s", describe(err))
 	}
 	if got, want := w.engine.Objects(), []string{"volume skiff-demo-server-1"}; !slices.Equal(got, want) {

@@ -45,6 +45,23 @@ func (n Networks) complete() Networks {
 
 // validate refuses networks that cannot be together, or that are too small for a number of nodes.
 func (n Networks) validate(nodes int) error {
+	if err := n.validateApart(); err != nil {
+		return err
+	}
+	families := func(prefixes []netip.Prefix) (f []bool) {
+		for _, p := range prefixes {
+			f = append(f, p.Addr().Is4())
+		}
+		return f
+	}
+	if !slices.Equal(families(n.PodCIDRs), families(n.ServiceCIDRs)) {
+		return invalid("Give both the same IP families, in the same order.", "pods have %v and Services %v", n.PodCIDRs, n.ServiceCIDRs)
+	}
+	return n.validateRoom(nodes)
+}
+
+// validateApart refuses what is not one network of a family, or has addresses in common with another.
+func (n Networks) validateApart() error {
 	type named struct {
 		what   string
 		prefix netip.Prefix
@@ -73,15 +90,11 @@ func (n Networks) validate(nodes int) error {
 			}
 		}
 	}
-	families := func(prefixes []netip.Prefix) (f []bool) {
-		for _, p := range prefixes {
-			f = append(f, p.Addr().Is4())
-		}
-		return f
-	}
-	if !slices.Equal(families(n.PodCIDRs), families(n.ServiceCIDRs)) {
-		return invalid("Give both the same IP families, in the same order.", "pods have %v and Services %v", n.PodCIDRs, n.ServiceCIDRs)
-	}
+	return nil
+}
+
+// validateRoom refuses networks that are too small for a number of nodes.
+func (n Networks) validateRoom(nodes int) error {
 	for _, p := range n.PodCIDRs {
 		if room := podRanges(p); room < nodes {
 			return invalid("Give a larger network.", "the pod network %s has room for %d nodes, and there are %d", p, room, nodes)

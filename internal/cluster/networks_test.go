@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -79,8 +80,8 @@ func TestNetworksValidate(t *testing.T) {
 				}
 				return
 			}
-			f, ok := err.(*fault.Error)
-			if !ok {
+			var f *fault.Error
+			if !errors.As(err, &f) {
 				t.Fatalf("not refused: %v", err)
 			}
 			if text := f.Error() + " " + f.Hint; f.Code != fault.Invalid || f.Hint == "" || !strings.Contains(text, tc.want) {

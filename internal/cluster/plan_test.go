@@ -23,10 +23,10 @@ func TestPlan(t *testing.T) {
 		world func(*testing.T, *world)
 	}{
 		{name: "first"},
-		{name: "image-is-there", world: func(t *testing.T, w *world) {
+		{name: "image-is-there", world: func(_ *testing.T, w *world) {
 			w.engine.AddImage(cluster.Image{Tags: []string{nodeImageRef}, Labels: nodeLabels()})
 		}},
-		{name: "image-of-that-name-is-another", world: func(t *testing.T, w *world) {
+		{name: "image-of-that-name-is-another", world: func(_ *testing.T, w *world) {
 			w.engine.AddImage(cluster.Image{Tags: []string{nodeImageRef}})
 		}},
 		{name: "address-and-port", spec: func(s *cluster.Spec) { s.APIAddress, s.APIPort = "0.0.0.0", 6443 }},
@@ -153,7 +153,7 @@ func TestRefusals(t *testing.T) {
 		{name: "address is a name", spec: func(s *cluster.Spec) { s.APIAddress = "localhost" }, code: fault.Invalid, words: []string{"localhost"}},
 		{name: "address has a zone", spec: func(s *cluster.Spec) { s.APIAddress = "fe80::1%eth0" }, code: fault.Invalid},
 		{name: "exists", world: exists(nil), code: fault.Exists, words: []string{"(running)", "skiff kubeconfig merge demo", "skiff delete demo"}},
-		{name: "exists, stopped", world: exists(func(t *testing.T, w *world) { w.engine.Kill("skiff-demo-server-1", 0) }),
+		{name: "exists, stopped", world: exists(func(_ *testing.T, w *world) { w.engine.Kill("skiff-demo-server-1", 0) }),
 			code: fault.Exists, words: []string{"(stopped)", "skiff start demo", "skiff delete demo"}},
 		{name: "exists in part", world: exists(func(t *testing.T, w *world) {
 			if err := w.engine.RemoveContainer(t.Context(), "skiff-demo-server-1"); err != nil {
@@ -173,28 +173,28 @@ func TestRefusals(t *testing.T) {
 				w.stopped(t, other)
 			}},
 		{name: "port of a program", spec: func(s *cluster.Spec) { s.APIPort = 6443 }, code: fault.PortInUse, words: []string{"6443", "another program"},
-			world: func(t *testing.T, w *world) { w.SetHost(func(port uint16) bool { return port == 6443 }) }},
-		{name: "no port", code: fault.PortInUse, words: []string{"20000"}, world: func(t *testing.T, w *world) { w.SetHost(func(uint16) bool { return true }) }},
-		{name: "no subnet", code: fault.NetworkOverlap, world: func(t *testing.T, w *world) {
+			world: func(_ *testing.T, w *world) { w.SetHost(func(port uint16) bool { return port == 6443 }) }},
+		{name: "no port", code: fault.PortInUse, words: []string{"20000"}, world: func(_ *testing.T, w *world) { w.SetHost(func(uint16) bool { return true }) }},
+		{name: "no subnet", code: fault.NetworkOverlap, world: func(_ *testing.T, w *world) {
 			for i, pool := range cluster.SubnetPools {
 				if err := w.engine.CreateNetwork(t.Context(), cluster.NetworkSpec{Name: strconv.Itoa(i), Subnet: pool}); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}},
-		{name: "remote engine, local address", world: func(t *testing.T, w *world) { w.remote(t) }, code: fault.Invalid, words: []string{"build.example", "--api-address"}},
-		{name: "no image", code: fault.NoImage, words: []string{"made without"}, world: func(t *testing.T, w *world) {
+		{name: "remote engine, local address", world: func(_ *testing.T, w *world) { w.remote(t) }, code: fault.Invalid, words: []string{"build.example", "--api-address"}},
+		{name: "no image", code: fault.NoImage, words: []string{"made without"}, world: func(_ *testing.T, w *world) {
 			w.Image = func() (cluster.NodeImage, error) {
 				return nil, &fault.Error{Code: fault.NoImage, Summary: "made without", Hint: "make build"}
 			}
 		}},
 		{name: "image not in Docker", spec: func(s *cluster.Spec) { s.ImageRef = "mine:1" }, code: fault.NotFound, words: []string{"mine:1", "--image"}},
 		{name: "image is no node", spec: func(s *cluster.Spec) { s.ImageRef = "mine:1" }, code: fault.Invalid, words: []string{"mine:1", "not a node image"},
-			world: func(t *testing.T, w *world) { w.engine.AddImage(cluster.Image{Tags: []string{"mine:1"}}) }},
+			world: func(_ *testing.T, w *world) { w.engine.AddImage(cluster.Image{Tags: []string{"mine:1"}}) }},
 		{name: "image of another contract", code: fault.Invalid, words: []string{`contract "99"`},
-			world: func(t *testing.T, w *world) { w.image.labels[nodeapi.LabelContract] = "99" }},
+			world: func(_ *testing.T, w *world) { w.image.labels[nodeapi.LabelContract] = "99" }},
 		{name: "image for another machine", code: fault.Invalid, words: []string{"arm64", "amd64"},
-			world: func(t *testing.T, w *world) { w.image.architecture = "arm64" }},
+			world: func(_ *testing.T, w *world) { w.image.architecture = "arm64" }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -53,10 +53,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if err != nil {
 		return err
 	}
-	n, err := c.node(node)
-	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.is(c, node) }); err != nil && i >= 0 {
-		n, err = c.lost[i], nil
-	}
+	n, err := c.nodeOrRest(node)
 	if err != nil {
 		return err
 	}
@@ -78,22 +75,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		return err
 	}
 	cordoned := false
-	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
-	if opts.Force {
-		steps[0].Skip, steps[0].Detail = true, "not asked for"
-	} else if n.State != NodeRunning { // nobody is there to end them; without the node's object they count as gone
-		steps[0].Skip, steps[0].Detail = true, "it does not run"
-	}
-	before := []string{steps[0].ID}
-	if n.Role == nodeapi.RoleServer {
-		steps = append(steps, Step{ID: "member/" + n.Name, Kind: event.KindMember, Subject: n.Name, Detail: "leave the datastore", After: before})
-		before = []string{"member/" + n.Name}
-	}
-	steps = append(steps,
-		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop", After: before},
-		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove", After: []string{"stop/" + n.Name}},
-	)
-	err = s.carryOut(ctx, "the removal of node "+n.Name, steps, func(ctx context.Context, step Step) error {
+	err = s.carryOut(ctx, "the removal of node "+n.Name, removalSteps(n, opts), func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindDrain:
 			var err error
@@ -126,6 +108,35 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		err = errors.Join(err, s.uncordon(ctx, creds, cluster, n.Name))
 	}
 	return err
+}
+
+// nodeOrRest finds a node by name, also if only its data are left.
+func (c *Cluster) nodeOrRest(name string) (Node, error) {
+	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.is(c, name) }); i >= 0 {
+		return c.lost[i], nil
+	}
+	return c.node(name)
+}
+
+// removalSteps are the steps of a node's removal, one after the other.
+func removalSteps(n Node, opts RemoveOptions) []Step {
+	steps := []Step{{ID: "drain/" + n.Name, Kind: event.KindDrain, Subject: n.Name, Detail: "move its pods"}}
+	if opts.Force {
+		steps[0].Skip, steps[0].Detail = true, "not asked for"
+	} else if n.State != NodeRunning { // nobody is there to end them; without the node's object they count as gone
+		steps[0].Skip, steps[0].Detail = true, "it does not run"
+	}
+	if n.Role == nodeapi.RoleServer {
+		steps = append(steps, Step{ID: "member/" + n.Name, Kind: event.KindMember, Subject: n.Name, Detail: "leave the datastore"})
+	}
+	steps = append(steps,
+		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop"},
+		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove"},
+	)
+	for i := range steps[1:] {
+		steps[i+1].After = []string{steps[i].ID}
+	}
+	return steps
 }
 
 // removeNode removes what is left of a node that has been stopped.

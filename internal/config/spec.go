@@ -27,18 +27,8 @@ func (c *Cluster) Spec() (cluster.Spec, error) {
 		spec.Settings.NodeFailure = nodeapi.NodeFailure{NotReadyAfter: f.NotReadyAfter.Duration, EvictAfter: f.EvictAfter.Duration}
 	}
 	var err error
-	networks := &spec.Networks
-	for _, list := range []struct {
-		from []string
-		to   *[]netip.Prefix
-	}{{c.Network.PodCIDRs, &networks.PodCIDRs}, {c.Network.ServiceCIDRs, &networks.ServiceCIDRs}, {c.Network.Subnets, &networks.Subnets}} {
-		for _, text := range list.from {
-			prefix, err := netip.ParsePrefix(text)
-			if err != nil {
-				return spec, err
-			}
-			*list.to = append(*list.to, prefix)
-		}
+	if spec.Networks, err = c.Network.networks(); err != nil {
+		return spec, err
 	}
 	for _, r := range c.Registries {
 		registry := nodeapi.Registry{Host: r.Host, Mirrors: r.Mirrors, SkipVerify: r.SkipVerify}
@@ -52,28 +42,52 @@ func (c *Cluster) Spec() (cluster.Spec, error) {
 		spec.Settings.Registries = append(spec.Settings.Registries, registry)
 	}
 	for _, g := range c.Nodes {
-		group := cluster.Group{Role: nodeapi.Role(g.Role), Count: g.Count, Labels: g.Labels}
-		if g.Taints != nil {
-			group.Taints = []nodeapi.Taint{}
-		}
-		for _, t := range g.Taints {
-			group.Taints = append(group.Taints, nodeapi.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
-		}
-		if group.CPUMillis, err = g.CPUs.millis(); err != nil {
+		group, err := g.group()
+		if err != nil {
 			return spec, err
-		}
-		if group.MemoryBytes, err = g.Memory.bytes(); err != nil {
-			return spec, err
-		}
-		for _, m := range g.Mounts {
-			group.Binds = append(group.Binds, cluster.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
-		}
-		for _, p := range g.Ports {
-			group.Ports = append(group.Ports, cluster.Port{HostIP: p.HostAddress, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.NodePort), Protocol: strings.ToLower(p.Protocol)})
 		}
 		spec.Groups = append(spec.Groups, group)
 	}
 	return spec, nil
+}
+
+func (n Network) networks() (networks cluster.Networks, err error) {
+	for _, list := range []struct {
+		from []string
+		to   *[]netip.Prefix
+	}{{n.PodCIDRs, &networks.PodCIDRs}, {n.ServiceCIDRs, &networks.ServiceCIDRs}, {n.Subnets, &networks.Subnets}} {
+		for _, text := range list.from {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return networks, err
+			}
+			*list.to = append(*list.to, prefix)
+		}
+	}
+	return networks, nil
+}
+
+func (g *NodeGroup) group() (group cluster.Group, err error) {
+	group = cluster.Group{Role: nodeapi.Role(g.Role), Count: g.Count, Labels: g.Labels}
+	if g.Taints != nil { // none, as opposed to the role's own
+		group.Taints = []nodeapi.Taint{}
+	}
+	for _, t := range g.Taints {
+		group.Taints = append(group.Taints, nodeapi.Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
+	}
+	if group.CPUMillis, err = g.CPUs.millis(); err != nil {
+		return group, err
+	}
+	if group.MemoryBytes, err = g.Memory.bytes(); err != nil {
+		return group, err
+	}
+	for _, m := range g.Mounts {
+		group.Binds = append(group.Binds, cluster.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
+	}
+	for _, p := range g.Ports {
+		group.Ports = append(group.Ports, cluster.Port{HostIP: p.HostAddress, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.NodePort), Protocol: strings.ToLower(p.Protocol)})
+	}
+	return group, nil
 }
 
 // byName are the arguments by the components' own names, nil if there are none.

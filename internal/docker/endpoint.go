@@ -106,7 +106,7 @@ func (ep endpoint) fromEnvironment(configDir string) (endpoint, error) {
 	ep.noCheck = os.Getenv("DOCKER_TLS_VERIFY") == ""
 	dir := cmp.Or(os.Getenv("DOCKER_CERT_PATH"), configDir)
 	data, err := dcontext.TLSDataFromFiles(filepath.Join(dir, "ca.pem"), ifExists(filepath.Join(dir, "cert.pem")), ifExists(filepath.Join(dir, "key.pem")))
-	if err != nil && !(ep.noCheck && errors.Is(err, fs.ErrNotExist)) {
+	if err != nil && (!ep.noCheck || !errors.Is(err, fs.ErrNotExist)) {
 		return endpoint{}, &fault.Error{Code: fault.DockerUnreachable, Summary: "the certificates for Docker's TLS endpoint cannot be read",
 			Hint: "Set DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY.", Cause: err}
 	}

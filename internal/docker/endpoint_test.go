@@ -2,6 +2,7 @@ package docker
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,7 +143,7 @@ func TestUnreachable(t *testing.T) {
 	if fault.CodeOf(err) != fault.DockerUnreachable {
 		t.Fatalf("%v", err)
 	}
-	if f = err.(*fault.Error); !strings.Contains(f.Hint, "none.sock") || !strings.Contains(f.Hint, "DOCKER_HOST") {
+	if !errors.As(err, &f) || !strings.Contains(f.Hint, "none.sock") || !strings.Contains(f.Hint, "DOCKER_HOST") {
 		t.Errorf("%s", f.Hint)
 	}
 }

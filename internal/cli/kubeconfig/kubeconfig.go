@@ -42,13 +42,13 @@ that is in another of the files already is renewed there. All else stays as it i
 		Long:    "Remove a cluster's context, and what only that uses, from your kubeconfig. The cluster stays.",
 		Example: `  skiff kubeconfig remove demo`,
 	})
-	print := newCmd(deps, printIt, &cobra.Command{
+	printed := newCmd(deps, printIt, &cobra.Command{
 		Use:     "print [NAME]",
 		Short:   "Print a cluster's kubeconfig, as 'skiff kubeconfig' alone does",
 		Long:    "Print the kubeconfig of a cluster, with its administrator's key in it.",
 		Example: `  skiff kubeconfig print demo > demo.yaml`,
 	})
-	cmd.AddCommand(print, merge, remove)
+	cmd.AddCommand(printed, merge, remove)
 	return cmd
 }
 

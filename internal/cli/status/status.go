@@ -56,7 +56,7 @@ func run(ctx context.Context, o *Options) error {
 	if o.JSON() {
 		err = o.PrintJSON(s)
 	} else {
-		err = print(o, s, time.Now())
+		err = write(o, s, time.Now())
 	}
 	if err != nil {
 		return err
@@ -64,8 +64,8 @@ func run(ctx context.Context, o *Options) error {
 	return s.Unready()
 }
 
-// print writes the status for people.
-func print(o *Options, s *cluster.Status, now time.Time) error {
+// write writes the status for people.
+func write(o *Options, s *cluster.Status, now time.Time) error {
 	state := string(s.State)
 	if s.State != cluster.StateStopped && !s.Ready {
 		state += ", not ready"

@@ -21,7 +21,7 @@ func TestPrintErrors(t *testing.T) {
 	}}
 	s := &cluster.Status{Name: "demo", State: cluster.StateRunning, Nodes: []cluster.NodeStatus{{Node: cluster.Node{Name: "n"}, Report: report}}}
 	var out strings.Builder
-	if err := print(&Options{Deps: &kit.Deps{Streams: kit.Streams{Out: &out}}}, s, time.Now()); err != nil {
+	if err := write(&Options{Deps: &kit.Deps{Streams: kit.Streams{Out: &out}}}, s, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()

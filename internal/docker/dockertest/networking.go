@@ -35,7 +35,9 @@ func (e *Engine) connect(c *container) error {
 				taken[address] = taken[address] || other.process != nil && other.spec.Network == network.Name
 			}
 		}
-		for c.dynamic = pool.Addr(); taken[c.dynamic]; c.dynamic = c.dynamic.Next() {
+		c.dynamic = pool.Addr()
+		for taken[c.dynamic] {
+			c.dynamic = c.dynamic.Next()
 		}
 		if !pool.Contains(c.dynamic) {
 			c.dynamic = netip.Addr{}
