@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -35,7 +36,7 @@ func (s *Scenario) NewEngine(handler http.Handler) *Engine {
 	go func() { ended <- server.Serve(listener) }()
 	s.Cleanup(func() {
 		_ = server.Close()
-		if err := <-ended; err != http.ErrServerClosed {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			s.Errorf("the stand-in for Docker: %v", err)
 		}
 	})

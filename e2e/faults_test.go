@@ -83,9 +83,9 @@ func (f *Fleet) through(happen func(*Fleet)) {
 	f.Helper()
 	stop := f.ledger.keep(f.Context(), f.Cluster)
 	defer stop()
-	f.ledger.goesOn(f.Cluster, 10)
+	f.ledger.goesOn(f.Cluster)
 	happen(f)
-	f.ledger.goesOn(f.Cluster, 10)
+	f.ledger.goesOn(f.Cluster)
 	stop()
 	f.IsWhole()
 }
@@ -104,7 +104,7 @@ func (f *Fleet) eachIsKilled() {
 		f.Docker("kill", node)
 		switch {
 		case strings.Contains(node, string(nodeapi.RoleServer)) && f.servers > 1:
-			f.ledger.goesOn(f.Cluster, 10)
+			f.ledger.goesOn(f.Cluster)
 			f.Step("%s is NotReady after %.1f s", node, f.becomesNotReady(node).Seconds())
 		case strings.Contains(node, string(nodeapi.RoleAgent)):
 			f.Step("%s is NotReady after %.1f s", node, f.becomesNotReady(node).Seconds())
@@ -112,7 +112,7 @@ func (f *Fleet) eachIsKilled() {
 		f.Fails(f.TrySkiff("status"), exitNotReady, node)
 		f.Step("it is started")
 		f.Skiff("node", "start", node, "--wait=5m")
-		f.ledger.goesOn(f.Cluster, 10)
+		f.ledger.goesOn(f.Cluster)
 	}
 }
 
@@ -155,7 +155,7 @@ func (f *Fleet) eachIsCutOff() {
 		}
 		f.Step("docker network connect %s", node)
 		f.Docker("network", "connect", network, node)
-		f.ledger.goesOn(f.Cluster, 10)
+		f.ledger.goesOn(f.Cluster)
 		f.IsWhole()
 	}
 	// A server that comes back has lost the name that all of them share: who looks for it from the beginning must find it
@@ -227,7 +227,7 @@ func TestMajorityIsLost(t *testing.T) {
 	f := s.NewCluster("").NewFleet(3, 1)
 	stop := f.ledger.keep(f.Context(), f.Cluster)
 	defer stop()
-	f.ledger.goesOn(f.Cluster, 10)
+	f.ledger.goesOn(f.Cluster)
 	lost := []string{f.node(nodeapi.RoleServer, 1), f.node(nodeapi.RoleServer, 3)}
 	f.Step("docker kill %v", lost)
 	f.together(lost, "kill")
@@ -242,7 +242,7 @@ func TestMajorityIsLost(t *testing.T) {
 	}
 	f.Step("skiff start")
 	f.Skiff("start", f.Name, "--wait=5m")
-	f.ledger.goesOn(f.Cluster, 10)
+	f.ledger.goesOn(f.Cluster)
 	stop()
 	f.IsWhole()
 }
@@ -265,7 +265,7 @@ func TestAgentIsLost(t *testing.T) {
 		f.Step("docker %s %s", how, node)
 		f.Docker(how, node)
 		f.Step("it is NotReady after %.1f s", f.becomesNotReady(node).Seconds())
-		f.Eventually("the application's pods are elsewhere, and answer", func(ctx context.Context) error {
+		f.Eventually("the application's pods are elsewhere, and answer", func(context.Context) error {
 			out := f.Kubectl("get", "endpointslices", "--selector=kubernetes.io/service-name=web",
 				"--output=jsonpath={range .items[*].endpoints[?(@.conditions.ready==true)]}{.nodeName} {end}")
 			nodes := strings.Fields(out)
@@ -311,7 +311,7 @@ func TestClusterIsPaused(t *testing.T) {
 	before := f.PodReady("counter").Status.ContainerStatuses[0]
 	stop := f.ledger.keep(f.Context(), f.Cluster)
 	defer stop()
-	f.ledger.goesOn(f.Cluster, 10)
+	f.ledger.goesOn(f.Cluster)
 	f.Step("skiff pause")
 	f.Skiff("pause", f.Name)
 	f.Fails(f.TrySkiff("status"), exitNotReady, "is paused", "skiff resume "+f.Name)
@@ -362,7 +362,7 @@ func TestNodesComeAndGo(t *testing.T) {
 	defer stop()
 	step := func(say string, servers, agents int, args ...string) {
 		t.Helper()
-		f.ledger.goesOn(f.Cluster, 10)
+		f.ledger.goesOn(f.Cluster)
 		f.Step("%s", say)
 		began := time.Now()
 		f.Skiff(append([]string{"node"}, args...)...)
@@ -410,7 +410,7 @@ func TestAdditionIsKilled(t *testing.T) {
 		if r, _ := f.signalAt(f.env(), at, syscall.SIGKILL, "node", "add", "--role=server"); r.Code != -1 {
 			t.Fatalf("it was not killed: %s", r)
 		}
-		f.ledger.goesOn(f.Cluster, 10)
+		f.ledger.goesOn(f.Cluster)
 		if nodes := f.nodes(nodeapi.RoleServer); !slices.Contains(nodes, added) {
 			t.Errorf("the servers are %v", nodes)
 		}

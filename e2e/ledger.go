@@ -110,9 +110,10 @@ func (l *ledger) count() int {
 	return len(l.there) + 2*len(l.gone)
 }
 
-// goesOn waits until so many more writes were acknowledged.
-func (l *ledger) goesOn(c *Cluster, writes int) {
+// goesOn waits until some more writes were acknowledged.
+func (l *ledger) goesOn(c *Cluster) {
 	c.Helper()
+	const writes = 10
 	before := l.count()
 	c.Eventually(fmt.Sprintf("%d more writes are acknowledged", writes), func(context.Context) error {
 		now := l.count()

@@ -30,8 +30,8 @@ type podMemory struct {
 	restarts       int32
 }
 
-// Settle puts an application into the cluster and remembers how all is.
-func (c *Cluster) Settle() memory {
+// settle puts an application into the cluster and remembers how all is.
+func (c *Cluster) settle() memory {
 	c.Helper()
 	c.LoadImages()
 	c.Apply("lifecycle/app.yaml", nil)

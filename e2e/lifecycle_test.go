@@ -19,7 +19,7 @@ import (
 func TestProcessesAreKilled(t *testing.T) {
 	c := Own(t, 1, "When a process of the node is killed, it comes back by itself, and the pods never stop").NewCluster("")
 	c.Create()
-	m := c.Settle()
+	m := c.settle()
 	running := c.processes()
 	began := c.beginnings()
 	for _, name := range []string{"kubernetes", "containerd"} {
@@ -45,7 +45,7 @@ func TestProcessesAreKilled(t *testing.T) {
 func TestNodeIsRestarted(t *testing.T) {
 	c := Own(t, 1, "A cluster survives docker restart, and docker stop and start: objects, pods, certificates, kubeconfig").NewCluster("")
 	c.Create()
-	m := c.Settle()
+	m := c.settle()
 	c.Step("docker restart")
 	c.Docker("restart", c.Node())
 	c.IsBack(m, false)
@@ -63,7 +63,7 @@ func TestNodeIsRestarted(t *testing.T) {
 func TestNodeIsKilled(t *testing.T) {
 	c := Own(t, 1, "A cluster whose node is killed in the middle of writing comes back by itself, with all that was acknowledged").NewCluster("")
 	c.Create()
-	m := c.Settle()
+	m := c.settle()
 	for i := range 20 {
 		c.Kubectl("create", "configmap", "written-"+strconv.Itoa(i), "--from-literal=a=b")
 	}

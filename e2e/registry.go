@@ -154,7 +154,7 @@ func (s *Scenario) hostAddress() string {
 // NewAuthority makes a certificate for an address, and the authority that signs it, as PEM.
 func (s *Scenario) NewAuthority(address string) (cert *tls.Certificate, authority []byte) {
 	s.Helper()
-	make := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte) {
+	signed := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		s.Must(err, "make a key")
 		if signer == nil {
@@ -169,8 +169,8 @@ func (s *Scenario) NewAuthority(address string) (cert *tls.Certificate, authorit
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "an authority of the scenario"},
 		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
 	}
-	caKey, caDER := make(ca, nil, nil)
-	leafKey, leafDER := make(&x509.Certificate{
+	caKey, caDER := signed(ca, nil, nil)
+	leafKey, leafDER := signed(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "a registry"}, IPAddresses: []net.IP{net.ParseIP(address)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca, caKey)

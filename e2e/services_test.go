@@ -69,7 +69,7 @@ func TestServices(t *testing.T) {
 	c.Step("a Service without a pod refuses connections at once, instead of swallowing them")
 	c.Kubectl("scale", "deployment/web", "--replicas=0")
 	c.HasEndpoints("web", 0)
-	c.Eventually("the connection is refused", func(ctx context.Context) error {
+	c.Eventually("the connection is refused", func(context.Context) error {
 		r := c.TryKubectl("exec", "client", "--", "/testbox", "get", "--timeout=20s", "http://web/")
 		return want(r.Code != 0 && strings.Contains(r.Stderr, "refused"), "%s", r)
 	})

@@ -16,7 +16,7 @@ import (
 type Level string
 
 const (
-	OK      Level = "ok"
+	OK      Level = "ok"      // nothing to do
 	Skipped Level = "skipped" // cannot be known from here
 	Warn    Level = "warn"    // clusters run, with a limit
 	Fail    Level = "fail"    // clusters will not run

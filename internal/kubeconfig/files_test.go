@@ -228,14 +228,14 @@ func checkModeAndNeighbours(t *testing.T, path string) {
 func TestSymlink(t *testing.T) {
 	for _, exists := range []bool{true, false} {
 		dir := t.TempDir()
-		real, link := filepath.Join(dir, "dotfiles", "kube"), filepath.Join(dir, "home", "config")
-		for _, d := range []string{real, link} {
+		target, link := filepath.Join(dir, "dotfiles", "kube"), filepath.Join(dir, "home", "config")
+		for _, d := range []string{target, link} {
 			if err := os.MkdirAll(filepath.Dir(d), 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if exists {
-			write(t, real, written)
+			write(t, target, written)
 		}
 		if err := os.Symlink(filepath.Join("..", "dotfiles", "kube"), link); err != nil {
 			t.Skip(err)
@@ -249,10 +249,10 @@ func TestSymlink(t *testing.T) {
 		if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 			t.Errorf("the link is %v, %v", info.Mode(), err)
 		}
-		if !strings.Contains(read(t, real), entry.Name) {
+		if !strings.Contains(read(t, target), entry.Name) {
 			t.Error("the file that the link leads to was not written")
 		}
-		checkModeAndNeighbours(t, real)
+		checkModeAndNeighbours(t, target)
 		checkModeAndNeighbours(t, link)
 	}
 }

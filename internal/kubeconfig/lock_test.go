@@ -169,7 +169,11 @@ func TestLockTellsWhoHoldsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer func() {
+		if err := unlock(); err != nil {
+			t.Error(err)
+		}
+	}()
 	file, err := os.Open(path + ".lock")
 	if err != nil {
 		t.Fatal(err)

@@ -62,7 +62,7 @@ func dispatch(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		return print(s)
+		return tell(s)
 	case "restart":
 		return status.Restart(ctx, nodeapi.StatusSocket, kubernetesName)
 	case "images":
@@ -71,7 +71,7 @@ func dispatch(ctx context.Context, args []string) error {
 			if err != nil {
 				return err
 			}
-			return print(list)
+			return tell(list)
 		})
 	case "load":
 		return withImages(ctx, func(ctx context.Context, store *images.Store) error {
@@ -83,7 +83,7 @@ func dispatch(ctx context.Context, args []string) error {
 			if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 				return err
 			}
-			return print(map[string][]string{"images": names})
+			return tell(map[string][]string{"images": names})
 		})
 	}
 	return errUsage
@@ -97,7 +97,8 @@ func withImages(ctx context.Context, do func(context.Context, *images.Store) err
 	return errors.Join(do(ctx, store), store.Close())
 }
 
-func print(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
+// tell answers the command line, in JSON.
+func tell(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
 
 // readVersions returns the versions of everything in the image, by name.
 func readVersions() (map[string]string, error) {

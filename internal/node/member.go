@@ -27,7 +27,7 @@ func member(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return print(members)
+	return tell(members)
 }
 
 func askMembers(ctx context.Context, socket string, args []string) ([]nodeapi.Member, error) {

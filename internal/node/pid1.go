@@ -124,7 +124,7 @@ func endPods() {
 	deadline := time.Now().Add(podGrace)
 	for time.Now().Before(deadline) {
 		for {
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && err != unix.EINTR { //nolint:errorlint // what comes from the kernel is not wrapped
+			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && err != unix.EINTR {
 				break
 			}
 		}

@@ -57,9 +57,9 @@ func fileDigest(name string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// stamped runs make unless file is there and was made with the same inputs. The inputs are kept in a file of their
-// own, and only after make succeeded.
-func stamped(file, stamp, inputs string, make func() error) error {
+// stamped runs build unless file is there and was made with the same inputs. The inputs are kept in a file of their
+// own, and only after build succeeded.
+func stamped(file, stamp, inputs string, build func() error) error {
 	if isStamped(stamp, inputs) {
 		if _, err := os.Stat(file); err == nil {
 			return nil
@@ -68,7 +68,7 @@ func stamped(file, stamp, inputs string, make func() error) error {
 	if err := os.RemoveAll(stamp); err != nil {
 		return err
 	}
-	if err := make(); err != nil {
+	if err := build(); err != nil {
 		return err
 	}
 	return os.WriteFile(stamp, []byte(inputs), 0o644)

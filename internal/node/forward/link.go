@@ -73,11 +73,11 @@ func pump(dst, src *net.TCPConn) error {
 		}
 		for {
 			n, readErr = syscall.Read(int(fd), buffer[:])
-			if readErr != syscall.EINTR { //nolint:errorlint // what comes from the kernel is not wrapped
+			if readErr != syscall.EINTR {
 				break
 			}
 		}
-		if readErr != syscall.EAGAIN { //nolint:errorlint // as above
+		if readErr != syscall.EAGAIN {
 			return true
 		}
 		buffers.Put(buffer)

@@ -31,6 +31,7 @@ import (
 // come again. One that refuses, or says that it is not ready, keeps its connections: it is alive, and ends them itself.
 type State string
 
+// The states of a target.
 const (
 	StateUnknown  State = "unknown"  // not checked yet
 	StateHealthy  State = "healthy"  // the last check succeeded

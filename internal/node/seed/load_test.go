@@ -19,7 +19,7 @@ import (
 // startEtcd runs a server on a data directory until the test or stop ends it.
 func startEtcd(t testing.TB, dir string) (server *embed.Etcd, stop func()) {
 	t.Helper()
-	sockets, err := os.MkdirTemp("", "seed") // t.TempDir may be too long for a socket
+	sockets, err := os.MkdirTemp("", "seed") //nolint:usetesting // t.TempDir may be too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

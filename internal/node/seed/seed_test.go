@@ -83,7 +83,7 @@ func TestFillKeepsReferences(t *testing.T) {
 	if got := account.OwnerReferences[0].UID; got != namespace.UID {
 		t.Errorf("the owner's UID is %s in the reference and %s in the owner", got, namespace.UID)
 	}
-	if fields := string(account.ManagedFields[0].FieldsV1.Raw); !strings.Contains(fields, string(namespace.UID)) {
+	if fields := account.ManagedFields[0].FieldsV1.GetRawString(); !strings.Contains(fields, string(namespace.UID)) {
 		t.Errorf("the managed fields %s do not name the owner %s", fields, namespace.UID)
 	}
 	if namespace.Name != "default" || account.Namespace != "default" {

@@ -148,7 +148,7 @@ func TestOrderOfTelling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.also = func(s nodeapi.ComponentStatus) {
+		h.also = func(nodeapi.ComponentStatus) {
 			time.Sleep(time.Second)
 			if len(m.Status()) != 2 {
 				t.Error("Status is not complete")
