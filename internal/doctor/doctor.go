@@ -15,8 +15,9 @@ import (
 // Level is how bad a finding is.
 type Level string
 
+// The levels, the best first.
 const (
-	OK      Level = "ok"      // nothing to do
+	OK      Level = "ok"
 	Skipped Level = "skipped" // cannot be known from here
 	Warn    Level = "warn"    // clusters run, with a limit
 	Fail    Level = "fail"    // clusters will not run
