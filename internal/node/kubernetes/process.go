@@ -1,10 +1,8 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"runtime/pprof"
 	"time"
 
@@ -37,45 +35,6 @@ func setUpProcess(featureGates map[string]bool) error {
 	utilfeature.DefaultMutableFeatureGate.AddMetrics()
 	compatibility.DefaultComponentGlobalsRegistry.AddMetrics()
 	return nil
-}
-
-const (
-	// startGCPercent lets the heap grow while everything starts: at Go's usual pace a fifth of the start's time is
-	// spent on collecting garbage that the start itself makes. With 400, what lives lay so scattered afterwards that an
-	// idle node kept 25 MiB more.
-	startGCPercent = 200
-	// steadyGCPercent is less than Go's 100: an idle node allocates little, and memory is what it costs most.
-	steadyGCPercent = 60
-	// settleTime is how long after the node became ready its first pods may start before the heap is tidied.
-	settleTime = 10 * time.Second
-)
-
-// tuneMemory lets the heap grow until ready is closed, and returns what is not needed afterwards to the system. A
-// GOGC in the environment is obeyed instead.
-func tuneMemory(ctx context.Context, ready <-chan struct{}) {
-	if os.Getenv("GOGC") != "" {
-		return
-	}
-	debug.SetGCPercent(startGCPercent)
-	select {
-	case <-ready:
-	case <-ctx.Done():
-		return
-	}
-	select {
-	case <-time.After(settleTime):
-		debug.SetGCPercent(steadyGCPercent)
-		debug.FreeOSMemory()
-	case <-ctx.Done():
-	}
-}
-
-// limitMemory makes the collection of garbage stricter as the heap comes near to more than half of the node's size, 0
-// for the host's: a heap that grows on would have the kernel end this process, or a pod.
-func limitMemory(nodeSize int64) {
-	if nodeSize > 0 {
-		debug.SetMemoryLimit(nodeSize / 10 * 6)
-	}
 }
 
 // profileTime is how much of the start a CPU profile covers.
