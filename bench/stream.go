@@ -57,7 +57,7 @@ func (b *bench) measureStreams(ctx context.Context, p *product) error {
 func (b *bench) streamContainers(ctx context.Context, run int) (rate float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout) // `docker wait` has no end of its own
 	defer cancel()
-	network := fmt.Sprintf("skiff-bench-%s-%d", b.id, run)
+	network := fmt.Sprintf("skiff-bench-%s-stream-%d", b.id, run) // clusters are numbered, too
 	if _, err := command(ctx, nil, "docker", "network", "create", "--label", runLabel+"="+b.id, network); err != nil {
 		return 0, err
 	}
