@@ -63,6 +63,9 @@ const (
 	figPlainStream   = "stream-containers"
 	figPodStream     = "stream-pods"
 	figStreamRatio   = "stream-ratio"
+	figPlainStreams  = "streams-containers"
+	figPodStreams    = "streams-pods"
+	figStreamsRatio  = "streams-ratio"
 )
 
 // figPods is the ID of the figure for a number of pods.
@@ -94,6 +97,9 @@ var figures = []figure{
 	{figPlainStream, "TCP between two plain containers on one Docker network", megabytes, 0},
 	{figPodStream, "TCP between pods on two nodes", megabytes, 0},
 	{figStreamRatio, "… as a part of what plain containers reach", ratio, 0.9},
+	{figPlainStreams, "TCP between two plain containers, over four connections", megabytes, 0},
+	{figPodStreams, "TCP between pods on two nodes, over four connections", megabytes, 0},
+	{figStreamsRatio, "… as a part of what plain containers reach", ratio, 0.9},
 }
 
 // goal writes the goal, "" if there is none.

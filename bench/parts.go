@@ -28,7 +28,7 @@ var parts = []part{
 	{"ten nodes", []string{figTen}, false, (*bench).measureTen},
 	{"many nodes", []string{figMany, figEdgeMemory, figAgentMemory, figAgentCPU}, false, (*bench).measureMany},
 	{"add an agent", []string{figAddAgent}, false, (*bench).measureAddAgent},
-	{"streams between nodes", []string{figPlainStream, figPodStream, figStreamRatio}, false, (*bench).measureStreams},
+	{"streams between nodes", streamFigures(), false, (*bench).measureStreams},
 }
 
 // measureAll runs the parts that are wanted. One that fails is told at the end and does not stop the others.

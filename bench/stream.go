@@ -20,7 +20,24 @@ const (
 	streamTimeout = time.Minute
 )
 
-// measureStreams compares what a TCP connection carries between pods on two nodes with what it carries between two plain
+// streams are the figures of what some TCP connections carry at once.
+var streams = []struct {
+	connections        int
+	plain, pods, ratio string
+}{
+	{1, figPlainStream, figPodStream, figStreamRatio},
+	{4, figPlainStreams, figPodStreams, figStreamsRatio}, // enough to keep both ends busy on a small machine
+}
+
+func streamFigures() []string {
+	var ids []string
+	for _, s := range streams {
+		ids = append(ids, s.plain, s.pods, s.ratio)
+	}
+	return ids
+}
+
+// measureStreams compares what TCP connections carry between pods on two nodes with what they carry between two plain
 // containers on one Docker network. Both use the same bridge of the same kernel, in turn, so that a machine that changes
 // its mind changes both.
 func (b *bench) measureStreams(ctx context.Context, p *product) error {
@@ -36,28 +53,31 @@ func (b *bench) measureStreams(ctx context.Context, p *product) error {
 		return err
 	}
 	for i := range b.iterations {
-		plain, err := b.streamContainers(ctx, i)
-		if err != nil {
-			return err
+		for _, s := range streams {
+			name := fmt.Sprintf("stream-%d-%d", s.connections, i)
+			plain, err := b.streamContainers(ctx, name, s.connections)
+			if err != nil {
+				return err
+			}
+			pods, err := b.streamPods(ctx, client, c, name, s.connections)
+			if err != nil {
+				return err
+			}
+			b.record(p, s.plain, plain)
+			b.record(p, s.pods, pods)
+			b.record(p, s.ratio, pods/plain)
+			b.say("  over %d: containers %.0f MB/s, pods %.0f MB/s", s.connections, plain, pods)
 		}
-		pods, err := b.streamPods(ctx, client, c, i)
-		if err != nil {
-			return err
-		}
-		b.record(p, figPlainStream, plain)
-		b.record(p, figPodStream, pods)
-		b.record(p, figStreamRatio, pods/plain)
-		b.say("  containers %.0f MB/s, pods %.0f MB/s", plain, pods)
 	}
 	_, err = b.delete(ctx, c)
 	return err
 }
 
 // streamContainers sends between two containers on a network of their own, and returns MB/s.
-func (b *bench) streamContainers(ctx context.Context, run int) (rate float64, err error) {
+func (b *bench) streamContainers(ctx context.Context, name string, connections int) (rate float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout) // `docker wait` has no end of its own
 	defer cancel()
-	network := fmt.Sprintf("skiff-bench-%s-stream-%d", b.id, run) // clusters are numbered, too
+	network := fmt.Sprintf("skiff-bench-%s-%s", b.id, name)
 	if _, err := command(ctx, nil, "docker", "network", "create", "--label", runLabel+"="+b.id, network); err != nil {
 		return 0, err
 	}
@@ -74,7 +94,7 @@ func (b *bench) streamContainers(ctx context.Context, run int) (rate float64, er
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, b.removeContainer(context.WithoutCancel(ctx), sink)) }()
-	source, err := start(b.workload.ref, "stream", network+"-sink", strconv.Itoa(streamSeconds))
+	source, err := start(b.workload.ref, "stream", network+"-sink", strconv.Itoa(streamSeconds), strconv.Itoa(connections))
 	if err != nil {
 		return 0, err
 	}
@@ -90,7 +110,7 @@ func (b *bench) streamContainers(ctx context.Context, run int) (rate float64, er
 }
 
 // streamPods does the same between pods on the cluster's two agents.
-func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, run int) (float64, error) {
+func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, name string, connections int) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	pod := func(name, node string, args ...string) *corev1.Pod {
@@ -98,7 +118,7 @@ func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, run in
 		spec.NodeName, spec.RestartPolicy = c.other(node), corev1.RestartPolicyNever
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{labelApp: name}}, Spec: spec}
 	}
-	sink, source := fmt.Sprintf("sink-%d", run), fmt.Sprintf("source-%d", run)
+	sink, source := name+"-sink", name+"-source"
 	address := ""
 	err := client.watchPods(ctx, sink, func() error { return client.runPod(ctx, pod(sink, "agent-1", "sink")) }, func(p pods) (bool, error) {
 		if seen := p[sink]; seen != nil && seen.Status.Phase == corev1.PodRunning {
@@ -111,7 +131,7 @@ func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, run in
 	}
 	var rate float64
 	err = client.watchPods(ctx, source, func() error {
-		return client.runPod(ctx, pod(source, "agent-2", "stream", address, strconv.Itoa(streamSeconds)))
+		return client.runPod(ctx, pod(source, "agent-2", "stream", address, strconv.Itoa(streamSeconds), strconv.Itoa(connections)))
 	}, func(p pods) (bool, error) {
 		seen := p[source]
 		if seen == nil || len(seen.Status.ContainerStatuses) == 0 || seen.Status.ContainerStatuses[0].State.Terminated == nil {

@@ -19,7 +19,8 @@ import (
 const usage = `usage: workload wait          do nothing until a signal comes
        workload serve         answer HTTP requests on port 8080
        workload sink          take whatever is sent to port 9000
-       workload stream HOST N send to a sink for N seconds, then tell how much that was
+       workload stream HOST SECONDS CONNECTIONS
+                              send to a sink, then tell how much that was
        workload probe URL     ask until the name resolves and the address answers, then tell when that was`
 
 func main() {
@@ -43,8 +44,8 @@ func run(ctx context.Context, args []string) error {
 		return probe(ctx, args[1])
 	case len(args) == 1 && args[0] == "sink":
 		return sink(ctx)
-	case len(args) == 3 && args[0] == "stream":
-		return stream(ctx, args[1], args[2])
+	case len(args) == 4 && args[0] == "stream":
+		return stream(ctx, args[1], args[2], args[3])
 	}
 	return errors.New(usage)
 }

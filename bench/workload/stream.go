@@ -8,7 +8,10 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // sinkPort is where a sink listens.
@@ -42,38 +45,58 @@ func sink(ctx context.Context) error {
 	}
 }
 
-// stream sends to a sink for some seconds over one connection, and tells how much arrived in which time: on its standard
-// output, and where Kubernetes reads what a container says at its end.
-func stream(ctx context.Context, host, forSeconds string) error {
+// stream sends to a sink for some seconds over some connections at once, and tells how much arrived in which time: on its
+// standard output, and where Kubernetes reads what a container says at its end.
+func stream(ctx context.Context, host, forSeconds, over string) error {
 	seconds, err := strconv.Atoi(forSeconds)
 	if err != nil {
 		return err
 	}
-	conn, err := dialSink(ctx, host)
+	connections, err := strconv.Atoi(over)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	buffer := make([]byte, 256<<10)
-	started := time.Now()
-	for end := started.Add(time.Duration(seconds) * time.Second); time.Now().Before(end); {
-		if _, err := conn.Write(buffer); err != nil {
+	conns := make([]*net.TCPConn, connections)
+	for i := range conns {
+		if conns[i], err = dialSink(ctx, host); err != nil {
 			return err
 		}
+		defer conns[i].Close()
 	}
-	if err := conn.CloseWrite(); err != nil {
+	var taken atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	started := time.Now()
+	for _, conn := range conns {
+		group.Go(func() error {
+			arrived, err := send(ctx, conn, started.Add(time.Duration(seconds)*time.Second))
+			taken.Add(arrived)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	var taken int64
-	if err := json.NewDecoder(conn).Decode(&taken); err != nil {
-		return err
-	}
-	result, err := json.Marshal(map[string]any{"bytes": taken, "seconds": time.Since(started).Seconds()})
+	result, err := json.Marshal(map[string]any{"bytes": taken.Load(), "seconds": time.Since(started).Seconds()})
 	if err != nil {
 		return err
 	}
 	_, err = os.Stdout.Write(append(result, '\n'))
 	return errors.Join(err, writeMessage(result))
+}
+
+// send sends until end, and returns how many bytes the sink says that it took.
+func send(ctx context.Context, conn *net.TCPConn, end time.Time) (taken int64, err error) {
+	buffer := make([]byte, 256<<10)
+	for time.Now().Before(end) && ctx.Err() == nil {
+		if _, err := conn.Write(buffer); err != nil {
+			return 0, err
+		}
+	}
+	if err := conn.CloseWrite(); err != nil {
+		return 0, err
+	}
+	err = json.NewDecoder(conn).Decode(&taken)
+	return taken, err
 }
 
 // dialSink connects as soon as the sink listens.
