@@ -86,8 +86,10 @@ func stream(ctx context.Context, host, forSeconds, over string) error {
 
 // send sends until end, and returns how many bytes the sink says that it took.
 func send(ctx context.Context, conn *net.TCPConn, end time.Time) (taken int64, err error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // another connection failed
+	defer stop()
 	buffer := make([]byte, 256<<10)
-	for time.Now().Before(end) && ctx.Err() == nil {
+	for time.Now().Before(end) {
 		if _, err := conn.Write(buffer); err != nil {
 			return 0, err
 		}

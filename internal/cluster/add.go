@@ -176,7 +176,8 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 
 // refuseSecondMove refuses to move the only server of a cluster while another skiff does.
 func (a *addition) refuseSecondMove() error {
-	i := slices.IndexFunc(a.cluster.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer }) // whoever makes it moves the first server, too
+	// Whoever makes a server that has no container yet moves the first one, too.
+	i := slices.IndexFunc(a.cluster.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer })
 	if a.moving == nil || i < 0 {
 		return nil
 	}

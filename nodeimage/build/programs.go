@@ -126,7 +126,7 @@ func (p program) args(m buildflags.ModuleInfo) []string {
 		return buildflags.Args(p.tags, link...)
 	}
 	// The build ID is a hash of the C compiler's flags too, and those name directories.
-	// Not position-independent, as upstream's own is: to relocate itself takes runc a quarter of each of its starts, of
+	// Upstream's own is position-independent. Ours is not: relocating itself takes runc a quarter of each of its starts, of
 	// which a pod has half a dozen.
 	link = append(link, "-buildid=", "-linkmode=external", "-extldflags=-static")
 	return buildflags.Args(p.tags, link...)

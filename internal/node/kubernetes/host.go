@@ -49,9 +49,8 @@ func host(ctx context.Context, node *component.Node, events *reporter) error {
 	group.Go(func() error { return manager.Run(ctx) })
 	group.Go(func() error { return contract.Watch(ctx) })
 	group.Go(func() error {
-		return newPace().keep(ctx, contract.met, func(ctx context.Context, changed func()) error {
-			return component.FollowPods(ctx, node, changed)
-		})
+		keepPace(ctx, contract.met)
+		return nil
 	})
 	return group.Wait()
 }

@@ -204,3 +204,23 @@ func TestProcessEvents(t *testing.T) {
 		}
 	})
 }
+
+// TestTimerSlack is that of the program that has one, and of no other.
+func TestTimerSlack(t *testing.T) {
+	own, err := os.ReadFile("/proc/self/timerslack_ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := strings.TrimSpace(string(own))
+	for range 20 { // on whichever thread
+		for slack, want := range map[time.Duration]string{3 * time.Millisecond: "3000000", 0: usual} {
+			var log LogRing
+			if err := (Process{Args: []string{"/bin/cat", "/proc/self/timerslack_ns"}, TimerSlack: slack}).Run(t.Context(), &log); errorText(err) != "exited with code 0" {
+				t.Fatal(err)
+			}
+			if got := log.Lines(); !slices.Equal(got, []string{want}) {
+				t.Errorf("a slack of %s: %q, want %s", slack, got, want)
+			}
+		}
+	}
+}
