@@ -100,7 +100,7 @@ func components(board *status.Board) []supervise.Component {
 				OwnMounts: true,
 				// Upstream's components have some 400 timers a second, each of which would wake a CPU for a few
 				// microseconds of work. What happens, as opposed to falls due, is not late.
-				TimerSlack: 5 * time.Millisecond,
+				TimerSlack: 10 * time.Millisecond,
 				Log:        logFile(kubernetesName + "-process"),
 				Events:     board.Listen,
 				Grace:      10 * time.Second,
