@@ -15,8 +15,9 @@ const (
 	// workGCPercent lets the heap grow to three times what lives, as long as there is work. With 400, what lives lay so
 	// scattered afterwards that an idle node kept 25 MiB more.
 	workGCPercent = 200
-	// restGCPercent collects 30 MB at a time, which an idle node takes most of a minute to make.
-	restGCPercent = 25
+	// restGCPercent collects 30 MB at a time, which an idle node takes most of a minute to make. Less would cost it more CPU
+	// than it saves memory.
+	restGCPercent = 20
 	// workRate is an idle node's rate of allocation five times over, in bytes per second. Below half of it a node rests.
 	workRate = 3 << 20
 	// lookInterval is how often it is looked how much was allocated. Work is noticed earlier, by its garbage.
