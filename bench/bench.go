@@ -103,7 +103,7 @@ const cleanUpTimeout = 2 * time.Minute
 func (b *bench) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanUpTimeout)
 	defer cancel()
-	errs := []error{b.removeClusters(ctx), b.removeContainers(ctx)}
+	errs := []error{b.removeClusters(ctx), b.removeContainers(ctx), b.removeNetworks(ctx)}
 	if b.bringsNodeImage {
 		// Someone else may use it by now; then it stays.
 		if err := b.engine.removeImage(ctx, b.products[0].nodeImage); !cerrdefs.IsConflict(err) {

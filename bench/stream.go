@@ -85,8 +85,10 @@ func (b *bench) streamContainers(ctx context.Context, name string, connections i
 		_, removeErr := command(context.WithoutCancel(ctx), nil, "docker", "network", "rm", network)
 		err = errors.Join(err, removeErr)
 	}()
+	// A run that was interrupted could leave a container that the engine makes a moment later.
+	whole := context.WithoutCancel(ctx)
 	start := func(args ...string) (string, error) {
-		r, err := command(ctx, nil, append([]string{"docker", "run", "-d", "--network", network, "--label", runLabel + "=" + b.id}, args...)...)
+		r, err := command(whole, nil, append([]string{"docker", "run", "-d", "--network", network, "--label", runLabel + "=" + b.id}, args...)...)
 		return strings.TrimSpace(string(r.stdout)), err
 	}
 	sink, err := start("--name", network+"-sink", b.workload.ref, "sink")
@@ -105,6 +107,9 @@ func (b *bench) streamContainers(ctx context.Context, name string, connections i
 	r, err := command(ctx, nil, "docker", "logs", source)
 	if err != nil {
 		return 0, err
+	}
+	if len(r.stdout) == 0 {
+		return 0, fmt.Errorf("the sender failed: %s", r.stderr)
 	}
 	return streamRate(r.stdout)
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 )
 
 // dRuns is how many containers d takes.
 const dRuns = 10
 
-// runLabel is on every container of ours.
+// runLabel is on every container and network of ours.
 const runLabel = "dev.skiff.bench"
 
 // measureD measures d: how long `docker run -d --network none` of a scratch container takes. Its median is the
@@ -54,6 +55,21 @@ func (b *bench) removeContainers(ctx context.Context) error {
 	var errs []error
 	for _, c := range list {
 		errs = append(errs, b.removeContainer(ctx, c.ID))
+	}
+	return errors.Join(errs...)
+}
+
+// removeNetworks removes those that a failure left, after the containers in them.
+func (b *bench) removeNetworks(ctx context.Context) error {
+	list, err := b.engine.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("label", runLabel+"="+b.id))})
+	if err != nil {
+		return fmt.Errorf("list networks: %w", err)
+	}
+	var errs []error
+	for _, n := range list {
+		if err := b.engine.NetworkRemove(ctx, n.ID); err != nil {
+			errs = append(errs, fmt.Errorf("remove network %s: %w", n.Name, err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -61,7 +61,8 @@ func (c *Cluster) signalAt(env []string, at moment, signal syscall.Signal, args 
 			c.Must(cmd.Process.Signal(signal), "send skiff a signal")
 		}
 	}
-	_ = cmd.Wait() // ProcessState tells
+	_, _ = io.Copy(&said, stderr) // a line that was too long for the scanner must not hold skiff up
+	_ = cmd.Wait()                // ProcessState tells
 	if sent.IsZero() {
 		c.Fatalf("there was no moment %q in:\n%s", at, clip(said.String()))
 	}
@@ -157,7 +158,13 @@ func TestSecondInterrupt(t *testing.T) {
 		return want(strings.Contains(stderr, `"kind":"component"`), "%s", stderr)
 	})
 	c.Must(p.Signal(syscall.SIGINT), "interrupt skiff")
-	<-removing
+	select {
+	case <-removing:
+	case <-p.Done():
+		t.Fatalf("nothing was removed: %s", p.Wait())
+	case <-c.Context().Done():
+		t.Fatal("nothing was removed")
+	}
 	c.Step("the rollback has begun, and hangs")
 	// A second one that comes at once is the same one, so it is pressed until it counts.
 	c.EventuallyWithin(within, "skiff ends", func(context.Context) error {

@@ -74,8 +74,14 @@ func checkLeaks() error {
 		errs = append(errs, fmt.Errorf("left behind: %s %s of cluster %s", l.kind, l.name, l.cluster))
 	}
 	images := dockerRun("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=skiff-e2e/*"+run.id+"*")
+	if images.Code != 0 {
+		errs = append(errs, fmt.Errorf("%s", images))
+	}
 	for ref := range strings.FieldsSeq(images.Stdout) {
 		errs = append(errs, fmt.Errorf("left behind: image %s", ref))
+		if removed := dockerRun("image", "rm", "--force", ref); removed.Code != 0 {
+			errs = append(errs, fmt.Errorf("%s", removed))
+		}
 	}
 	if err := checkUsersKubeconfig(); err != nil {
 		errs = append(errs, err)

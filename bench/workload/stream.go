@@ -47,7 +47,12 @@ func sink(ctx context.Context) error {
 
 // stream sends to a sink for some seconds over some connections at once, and tells how much arrived in which time: on its
 // standard output, and where Kubernetes reads what a container says at its end.
-func stream(ctx context.Context, host, forSeconds, over string) error {
+func stream(ctx context.Context, host, forSeconds, over string) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, writeMessage([]byte(err.Error())))
+		}
+	}()
 	seconds, err := strconv.Atoi(forSeconds)
 	if err != nil {
 		return err

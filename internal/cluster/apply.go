@@ -141,7 +141,16 @@ func (o *observation) changeable(c *Cluster) error {
 	if paused > 0 || running <= servers/2 {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and only one that runs can be changed", c.Name, c.State), Hint: c.wake()}
 	}
-	return nil
+	return c.reachable()
+}
+
+// reachable refuses a cluster whose API cannot be reached, because the node that its address belongs to does not run.
+func (c *Cluster) reachable() error {
+	n := c.named(c.entry)
+	if c.entry == "" || n.State == NodeRunning {
+		return nil
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s is %s, and the API of cluster %s is behind it", n.Name, n.State, c.Name), Hint: c.wake()}
 }
 
 // comparison compares a cluster with what is wanted.

@@ -47,7 +47,7 @@ func (s *Service) Bundle(ctx context.Context, name string, w io.Writer) error {
 		cancel()
 		switch {
 		case ctx.Err() != nil:
-			return canceled(ctx, "the collection", err)
+			return canceled(ctx, "the collection", context.Cause(ctx)) // also if the part was done all the same
 		case b.err != nil:
 			return fmt.Errorf("write the archive: %w", b.err)
 		}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
+	"github.com/skiff-cluster/skiff/internal/event"
+	"github.com/skiff-cluster/skiff/internal/fault"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
@@ -165,4 +168,17 @@ func TestBundleCannotBeWritten(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+}
+
+// TestBundleCanceled ends where a part was done all the same: the archive has no end, and nobody is told that it has.
+func TestBundleCanceled(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreate(t, "demo")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w.events.on = func(e event.Event) {
+		if e.Kind == event.KindBundle {
+			cancel(errors.New("interrupted"))
+		}
+	}
+	wantFault(t, w.Bundle(ctx, "demo", io.Discard), fault.Canceled, "collection", "interrupted")
 }

@@ -93,7 +93,8 @@ func (r *readiness) listen(ctx context.Context, node string) error {
 	defer cancel()
 	report, err := r.service.report(asking, node)
 	if err != nil || report.Ready {
-		return errors.Join(err, stream.Close())
+		_ = stream.Close() // whatever it says, the node has answered
+		return err
 	}
 	r.follow(node, stream, restartsOf(report, 0))
 	return r.await(ctx, node)

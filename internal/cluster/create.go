@@ -70,7 +70,7 @@ func (s *Service) Create(ctx context.Context, spec Spec, opts CreateOptions) (*C
 // takenMeanwhile says if a step failed only because what the plan chose is taken, and another choice may do.
 func (p *Plan) takenMeanwhile(asked Spec, err error) string {
 	switch code := fault.CodeOf(err); {
-	case code == fault.NetworkOverlap:
+	case code == fault.NetworkOverlap && len(asked.Networks.Subnets) == 0:
 		return fmt.Sprintf("subnet %s is taken, trying another", p.Subnet)
 	case code == fault.PortInUse && asked.APIPort == 0:
 		return fmt.Sprintf("port %d is taken, trying another", p.spec.APIPort)

@@ -70,6 +70,11 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		}
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
 	}
+	if !opts.Force {
+		if err := c.reachable(); err != nil {
+			return err
+		}
+	}
 	creds, err := s.credentials(ctx, c)
 	if err != nil {
 		return err
@@ -91,11 +96,13 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			_, err := s.members(ctx, c.Name, helper, "remove", n.Name)
 			return err
 		case event.KindStop:
-			cordoned = false // from here on there is no way back
-			if n.State == NodeExited || n.State == NodeCreated || n.State == nodeLost {
-				return nil
+			if n.State != NodeExited && n.State != NodeCreated && n.State != nodeLost {
+				if err := s.stopNode(ctx, n); err != nil {
+					return err
+				}
 			}
-			return s.stopNode(ctx, n)
+			cordoned = false // from here on there is no way back
+			return nil
 		}
 		if slices.Contains(c.leftovers, n.Name) {
 			if err := s.discard(ctx, n.Name); err != nil {

@@ -331,3 +331,14 @@ func TestRemoveWithoutMajority(t *testing.T) {
 		t.Errorf("nodes %q", got)
 	}
 }
+
+// TestEdgeStopped changes nothing of a cluster whose API cannot be reached.
+func TestEdgeStopped(t *testing.T) {
+	w := newWorld(t).quiet()
+	w.mustCreateOf(t, "demo", 3, 1)
+	must(t, w.StopNode(t.Context(), "demo", "edge-1"))
+	err := w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{})
+	wantFault(t, err, fault.NotReady, "edge-1", "skiff start demo")
+	_, err = w.PlanApply(t.Context(), load(t, fileHead+"nodes:\n- role: server\n  count: 3\n- role: agent\n  labels: {a: b}\n"))
+	wantFault(t, err, fault.NotReady, "edge-1", "skiff start demo")
+}

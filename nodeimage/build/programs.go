@@ -91,7 +91,7 @@ func (b *builder) compileUpstream(ctx context.Context, c compiler) error {
 		}
 		b.versions[name] = m.Version
 		env := b.goEnv()
-		inputs := []string{runtime.Version(), modules}
+		inputs := []string{runtime.Version(), modules, m.Version}
 		if p.static {
 			cgo, err := b.cgo(ctx, c)
 			if err != nil {

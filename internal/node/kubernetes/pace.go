@@ -102,7 +102,7 @@ func (p *pace) work(now allocation) {
 }
 
 func (p *pace) rest(now allocation) {
-	p.resting = true
+	p.resting, p.collectedAt = true, now // the garbage of the work is not the rest's
 	p.setGCPercent(restGCPercent)
 	if now.bytes-p.tidied.bytes >= worthTidying {
 		p.tidy()

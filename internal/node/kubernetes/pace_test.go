@@ -31,8 +31,7 @@ func TestPace(t *testing.T) {
 		{"the start goes on", func() { p.look(at(10, 600)) }, nil},
 		{"the start is over", func() { p.look(at(20, 606)) }, []string{"rest", "tidy"}},
 		{"it rests", func() { p.look(at(30, 612)) }, nil},
-		{"the start's garbage", func() { p.collected(at(31, 613)) }, []string{"work"}},
-		{"that was all", func() { p.look(at(41, 619)) }, []string{"rest"}}, // too little to tidy
+		{"the start's garbage", func() { p.collected(at(31, 615)) }, nil},
 		{"garbage of an idle node", func() { p.collected(at(61, 632)) }, nil},
 		{"a collection that was forced", func() { p.collected(at(61, 633)) }, nil},
 		{"a look at an idle node", func() { p.look(at(61, 633)) }, nil},

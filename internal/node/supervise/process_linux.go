@@ -112,12 +112,15 @@ func (p Process) start(cmd *exec.Cmd) (release func(), err error) {
 		return children.start(cmd)
 	}
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer func() {
+		if unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) == nil { // back to the default
+			runtime.UnlockOSThread()
+		} // else the thread ends with this goroutine
+	}()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(p.TimerSlack), 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("set the timer slack: %w", err)
 	}
-	release, err = children.start(cmd)
-	return release, errors.Join(err, unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)) // back to the default
+	return children.start(cmd)
 }
 
 // await waits for the end of the program and of its group, which it brings about when ctx ends.
