@@ -81,12 +81,12 @@ func (b *bench) streamContainers(ctx context.Context, name string, connections i
 	if _, err := command(ctx, nil, "docker", "network", "create", "--label", runLabel+"="+b.id, network); err != nil {
 		return 0, err
 	}
-	defer func() {
-		_, removeErr := command(context.WithoutCancel(ctx), nil, "docker", "network", "rm", network)
-		err = errors.Join(err, removeErr)
-	}()
 	// A run that was interrupted could leave a container that the engine makes a moment later.
 	whole := context.WithoutCancel(ctx)
+	defer func() {
+		_, removeErr := command(whole, nil, "docker", "network", "rm", network)
+		err = errors.Join(err, removeErr)
+	}()
 	start := func(args ...string) (string, error) {
 		r, err := command(whole, nil, append([]string{"docker", "run", "-d", "--network", network, "--label", runLabel + "=" + b.id}, args...)...)
 		return strings.TrimSpace(string(r.stdout)), err
@@ -95,12 +95,12 @@ func (b *bench) streamContainers(ctx context.Context, name string, connections i
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, b.removeContainer(context.WithoutCancel(ctx), sink)) }()
+	defer func() { err = errors.Join(err, b.removeContainer(whole, sink)) }()
 	source, err := start(b.workload.ref, "stream", network+"-sink", strconv.Itoa(streamSeconds), strconv.Itoa(connections))
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, b.removeContainer(context.WithoutCancel(ctx), source)) }()
+	defer func() { err = errors.Join(err, b.removeContainer(whole, source)) }()
 	if _, err := command(ctx, nil, "docker", "wait", source); err != nil {
 		return 0, err
 	}

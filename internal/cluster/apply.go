@@ -113,7 +113,7 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 }
 
 // changeable refuses a cluster that nothing can be done with. One that has nodes that do not run will do, if a majority
-// of its servers does.
+// of its servers does, and the node that the API is behind.
 func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
 	servers, running, paused := 0, 0, 0

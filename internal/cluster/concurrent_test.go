@@ -247,3 +247,17 @@ func TestAskedPortIsTaken(t *testing.T) {
 	}
 	w.nothingLeft(t)
 }
+
+// TestAskedSubnetIsTaken does not try what was asked for again.
+func TestAskedSubnetIsTaken(t *testing.T) {
+	w := newWorld(t)
+	w.engine.Fail("CreateNetwork", 0, &fault.Error{Code: fault.NetworkOverlap, Summary: "taken", Hint: "wait"})
+	s := spec("demo")
+	s.Networks.Subnets = prefixes("10.99.0.0/24")
+	_, err := w.Create(t.Context(), s, cluster.CreateOptions{})
+	wantFault(t, err, fault.NetworkOverlap)
+	if got := w.engine.Count("CreateNetwork"); got != 1 {
+		t.Errorf("%d attempts", got)
+	}
+	w.nothingLeft(t)
+}

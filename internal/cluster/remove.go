@@ -93,15 +93,18 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 			}
 			return nil
 		case event.KindMember:
-			_, err := s.members(ctx, c.Name, helper, "remove", n.Name)
-			return err
+			if _, err := s.members(ctx, c.Name, helper, "remove", n.Name); err != nil {
+				return err
+			}
+			cordoned = false // it can run no pods without the datastore
+			return nil
 		case event.KindStop:
 			if n.State != NodeExited && n.State != NodeCreated && n.State != nodeLost {
 				if err := s.stopNode(ctx, n); err != nil {
 					return err
 				}
 			}
-			cordoned = false // from here on there is no way back
+			cordoned = false // it runs no more
 			return nil
 		}
 		if slices.Contains(c.leftovers, n.Name) {

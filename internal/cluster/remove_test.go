@@ -342,3 +342,23 @@ func TestEdgeStopped(t *testing.T) {
 	_, err = w.PlanApply(t.Context(), load(t, fileHead+"nodes:\n- role: server\n  count: 3\n- role: agent\n  labels: {a: b}\n"))
 	wantFault(t, err, fault.NotReady, "edge-1", "skiff start demo")
 }
+
+// TestRemoveCannotStop lets an agent that goes on take pods again; a server that has left the datastore takes none.
+func TestRemoveCannotStop(t *testing.T) {
+	for node, want := range map[string][]string{
+		"agent-1":  {"drain skiff-demo-agent-1", "uncordon skiff-demo-agent-1"},
+		"server-3": {"drain skiff-demo-server-3"},
+	} {
+		t.Run(node, func(t *testing.T) {
+			w := newWorld(t)
+			w.mustCreateOf(t, "demo", 3, 1)
+			w.engine.Fail("StopContainer", 1, errors.New("cannot stop"))
+			if err := w.RemoveNode(t.Context(), "demo", node, cluster.RemoveOptions{}); err == nil || !strings.Contains(describe(err), "cannot stop") {
+				t.Errorf("error %v", err)
+			}
+			if said := w.kube.said(); !slices.Equal(said, want) {
+				t.Errorf("the API was told %q, want %q", said, want)
+			}
+		})
+	}
+}

@@ -34,7 +34,8 @@ type pace struct {
 	tidy         func()
 
 	resting bool
-	// What was allocated at the last look, at the last collection that was not forced, and when the heap was last tidied.
+	// What was allocated at the last look, at the last collection that was not forced or the begin of the rest if that was
+	// later, and when the heap was last tidied.
 	looked, collectedAt, tidied allocation
 }
 
