@@ -176,7 +176,7 @@ func TestSecondInterrupt(t *testing.T) {
 			return errors.New("it goes on")
 		}
 	})
-	if r := p.Wait(); r.Code != exitCanceled {
+	if r := p.Wait(); r.Code != exitCanceled || !strings.Contains(lastLine(r.Stderr), "skiff delete NAME") {
 		t.Errorf("%s", r)
 	}
 

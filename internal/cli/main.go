@@ -18,12 +18,22 @@ import (
 // Main runs the command line and returns the exit code. args are without the program's name; exit ends the process, when a
 // second Ctrl-C does not let it return.
 func Main(args []string, streams kit.Streams, exit func(code int)) int {
-	ctx, release := withSignals(context.Background(), streams.Err, exit)
-	defer release()
 	deps := newDeps(streams)
+	ctx, release := withSignals(context.Background(), func() {
+		if kit.IsTerminal(streams.Err) {
+			_, _ = io.WriteString(streams.Err, "\x1b[?25h\n") // the animation hides the cursor
+		}
+		printError(streams.Err, errEndedAtOnce, deps.JSON(), deps.Flags.Verbose) // flags were read long ago
+		exit(exitCode(errEndedAtOnce))
+	})
+	defer release()
 	deps.ReleaseSignals = release
 	return run(ctx, args, deps)
 }
+
+// errEndedAtOnce is said at the second Ctrl-C.
+var errEndedAtOnce = &fault.Error{Code: fault.Canceled, Summary: "ended at once, in the middle of what was to be undone",
+	Hint: "See with 'skiff list' whether anything of a cluster is left; 'skiff delete NAME' removes it."}
 
 func run(ctx context.Context, args []string, deps *kit.Deps) int {
 	root := newRoot(deps)
@@ -57,9 +67,9 @@ func canceled(ctx context.Context, err error) error {
 const samePress = 100 * time.Millisecond
 
 // withSignals returns a context that the first SIGINT, SIGTERM or SIGHUP cancels, with a cause. The second of the first
-// two exits at once: whoever presses Ctrl-C twice does not want to wait for a rollback. A terminal that is closed says so
-// more than once. release ends the handling.
-func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (context.Context, func()) {
+// two calls leave, which ends the program at once: whoever presses Ctrl-C twice does not want to wait for a rollback. A
+// terminal that is closed says so more than once. release ends the handling.
+func withSignals(parent context.Context, leave func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
@@ -90,10 +100,7 @@ func withSignals(parent context.Context, stderr io.Writer, exit func(int)) (cont
 				if s == syscall.SIGHUP {
 					continue
 				}
-				if kit.IsTerminal(stderr) {
-					_, _ = io.WriteString(stderr, "\x1b[?25h\n") // the animation hides the cursor
-				}
-				exit(exitCanceled)
+				leave()
 				return
 			case <-done:
 				return
