@@ -100,7 +100,9 @@ func Etcd(cfg EtcdConfig, first func(context.Context, *embed.Etcd) error) superv
 		}),
 		Ready:   awaitClosed(ready, cfg.awaited()),
 		Healthy: func(context.Context) error { return hasLeader(running.Server) },
-		Restart: once,
+		// etcd tells nobody that it has lost its leader, and to ask is one look at the memory of this process.
+		HealthEvery: time.Second,
+		Restart:     once,
 	}
 }
 

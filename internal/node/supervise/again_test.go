@@ -39,3 +39,23 @@ func TestRestart(t *testing.T) {
 		})
 	})
 }
+
+// TestRestartThatHasCome: a component that begins after it was asked to begin anew does not do so twice.
+func TestRestartThatHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHistory()
+		m, err := NewManager([]Component{fake("app", nil, Restart{}, fakeRun{})}, h.add)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Restart("app"); err != nil { // it does not run yet
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := m.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		h.check(t, true, []string{"0s app starting", "0s app ready", "1s app stopped"})
+	})
+}

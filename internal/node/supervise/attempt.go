@@ -13,7 +13,7 @@ const (
 	// readyPatience is how long a component may be starting before it is said what it waits for. It doubles
 	// each time: a Ready that does work, instead of only waiting, must get to its end on a slow machine.
 	readyPatience = 5 * time.Second
-	// healthEvery and unhealthyEvery are the pauses between two probes of a component.
+	// healthEvery and unhealthyEvery are the pauses between two probes of a component that has no pause of its own.
 	healthEvery    = 10 * time.Second
 	unhealthyEvery = 2 * time.Second
 	// healthTimeout is how long one probe may take.
@@ -49,6 +49,10 @@ func (m *Manager) attempt(ctx context.Context, u *unit) (ready time.Duration, er
 	a := &attempt{
 		m: m, u: u, ended: make(chan error, 1), patience: readyPatience,
 		lastError: u.status.LastError, // only this goroutine changes it
+	}
+	select {
+	case <-u.again: // who asked for it before this attempt has it now
+	default:
 	}
 	m.enter(u, nodeapi.StateStarting, nil)
 	err = a.run(ctx, cancel)
@@ -176,9 +180,9 @@ func (a *attempt) nextProbe(err error) <-chan time.Time {
 	case a.readySince.IsZero() || a.u.Healthy == nil:
 		return nil
 	case err != nil:
-		return time.After(unhealthyEvery)
+		return time.After(min(unhealthyEvery, orDefault(a.u.HealthEvery, healthEvery)))
 	default:
-		return time.After(healthEvery)
+		return time.After(orDefault(a.u.HealthEvery, healthEvery))
 	}
 }
 

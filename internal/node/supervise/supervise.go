@@ -23,8 +23,11 @@ type Component struct {
 	// Ready waits until the component serves. If ctx ends first it returns what it was waiting for; this is
 	// shown, and it is called again. Any other error fails the component. nil: ready once it was started.
 	Ready func(ctx context.Context) error
-	// Healthy is one probe of a component that was ready, run every few seconds. nil: healthy while it runs.
+	// Healthy is one probe of a component that was ready, run every HealthEvery. nil: healthy while it runs.
 	Healthy func(ctx context.Context) error
+	// HealthEvery is the pause between two probes of a component that is healthy. 0: 10 s. One that is not is asked
+	// every 2 s, or as often as that if it is shorter.
+	HealthEvery time.Duration
 	// Restart says what happens when the Runner ends without being asked to.
 	Restart Restart
 	// StopTime is how long the Runner may take to return once it was asked to; then nobody waits for it any
