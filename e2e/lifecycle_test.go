@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -58,6 +59,30 @@ func TestNodeIsRestarted(t *testing.T) {
 	}
 	c.Docker("start", c.Node())
 	c.IsBack(m, false)
+	m.pods = c.nowPods()
+
+	c.Step("skiff stop, then start; no pod is shown as it was")
+	c.Skiff("stop", c.Name)
+	stopped := time.Now()
+	c.Skiff("start", c.Name)
+	c.runNothingSince(stopped)
+	c.IsBack(m, false)
+}
+
+// runNothingSince checks that no container is said to run that was started before the nodes were.
+func (c *Cluster) runNothingSince(stopped time.Time) {
+	c.Helper()
+	stopped = stopped.Truncate(time.Second) // as the API has it
+	out := c.Kubectl("get", "pods", "--all-namespaces", "--output",
+		`jsonpath={range .items[*]}{.metadata.name}{range .status.containerStatuses[*]} {.state.running.startedAt}{end}{"\n"}{end}`)
+	for line := range strings.Lines(out) {
+		pod := strings.Fields(line)
+		for _, text := range pod[1:] {
+			if started, err := time.Parse(time.RFC3339, text); err != nil || started.Before(stopped) {
+				c.Errorf("the node was stopped at %s, and pod %s is said to run since %s", stopped, pod[0], text)
+			}
+		}
+	}
 }
 
 func TestNodeIsKilled(t *testing.T) {

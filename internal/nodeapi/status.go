@@ -51,6 +51,7 @@ type ComponentStatus struct {
 const (
 	ConditionComponents     = "components"      // every component is ready
 	ConditionNode           = "node"            // this node is Ready
+	ConditionPods           = "pods"            // none of this node's pods is shown as it was before the node's start
 	ConditionDNS            = "dns"             // kubernetes.default resolves through the kube-dns Service
 	ConditionServiceAccount = "service-account" // default/default exists
 	ConditionAPI            = "api"             // the API answers on the address in the kubeconfig; no node can say so
@@ -61,9 +62,9 @@ const (
 func RemoteConditions(role Role) []string {
 	switch role {
 	case RoleServer:
-		return []string{ConditionNode, ConditionDNS, ConditionServiceAccount}
+		return []string{ConditionNode, ConditionPods, ConditionDNS, ConditionServiceAccount}
 	case RoleAgent:
-		return []string{ConditionNode, ConditionDNS}
+		return []string{ConditionNode, ConditionPods, ConditionDNS}
 	}
 	return nil
 }

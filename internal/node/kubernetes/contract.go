@@ -25,8 +25,9 @@ type contract struct {
 	node   *component.Node
 	report func(nodeapi.Condition)
 	// api is there when an API server is ready; there is nothing to watch before. dns is there when this node's CoreDNS
-	// and kube-proxy are: a question asked earlier goes nowhere, and its answer is waited for in vain.
-	api, dns *awaited
+	// and kube-proxy are: a question asked earlier goes nowhere, and its answer is waited for in vain. kubelet is ready
+	// when it has reached containerd.
+	api, dns, kubelet *awaited
 	// met is closed when every clause was met for the first time.
 	met     chan struct{}
 	metOnce sync.Once
@@ -39,6 +40,7 @@ func newContract(node *component.Node, report func(nodeapi.Condition)) *contract
 	c := &contract{
 		node: node, report: report, met: make(chan struct{}), last: map[string]nodeapi.Condition{},
 		api: awaiting(component.NameAPIServer), dns: awaiting(component.NameDNS, component.NameKubeProxy),
+		kubelet: awaiting(component.NameKubelet),
 	}
 	if node.Role == nodeapi.RoleAgent {
 		c.api, c.dns = awaiting(component.NameBalancer), awaiting(component.NameKubeProxy)
@@ -81,6 +83,7 @@ func (a *awaited) see(s nodeapi.ComponentStatus) {
 func (c *contract) Component(s nodeapi.ComponentStatus) {
 	c.api.see(s)
 	c.dns.see(s)
+	c.kubelet.see(s)
 }
 
 // set reports a clause if it changed; it is met if nothing is missing.
@@ -129,6 +132,10 @@ func (c *contract) Watch(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		c.followPods(ctx, client, askRuntime)
+		return nil
+	})
 	group.Go(func() error {
 		c.followDNS(ctx)
 		return nil

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +53,7 @@ func TestClauses(t *testing.T) {
 			return false
 		}
 	}
-	if len(told) != 2 || told[0].Met || told[1].Met || met() {
+	if len(told) != 3 || slices.ContainsFunc(told, func(is nodeapi.Condition) bool { return is.Met }) || met() {
 		t.Fatalf("at the start: %+v, met %v", told, met())
 	}
 	began := told[0].Since
@@ -63,6 +64,7 @@ func TestClauses(t *testing.T) {
 		{nodeapi.ConditionNode, "no network", true, false},
 		{nodeapi.ConditionNode, "no network", false, false}, // the same again is no news
 		{nodeapi.ConditionNode, "", true, false},
+		{nodeapi.ConditionPods, "", true, false},
 		{nodeapi.ConditionDNS, "", true, true},
 		{nodeapi.ConditionDNS, "", false, true},
 		{nodeapi.ConditionDNS, "no answer", true, true}, // it was met once: that does not change
