@@ -173,21 +173,20 @@ func (o *observation) refuse(spec Spec) error {
 				Hint: fmt.Sprintf("Remove it with 'docker network rm %s', or choose another name for the cluster.", n.Name)}
 		}
 	}
-	for _, subnet := range spec.Networks.Subnets {
+	for i, subnet := range spec.Networks.Subnets {
 		for _, n := range o.networks {
 			if overlaps(subnet, n.Subnets) {
 				hint := fmt.Sprintf("Choose another subnet, leave it out to get a free one, or remove that network with 'docker network rm %s'.", n.Name)
 				if n.Name == "bridge" { // Docker's own cannot be removed
 					hint = "Choose another subnet, or leave it out to get a free one."
 				}
-				return &fault.Error{Code: fault.NetworkOverlap, Summary: fmt.Sprintf("the subnet %s overlaps Docker's network %s (%v)", subnet, n.Name, n.Subnets[0]), Hint: hint}
+				return &fault.Error{Code: fault.NetworkOverlap, Summary: fmt.Sprintf("the subnet %s overlaps Docker's network %s (%v)", subnet, n.Name, n.Subnets[0]), Hint: hint,
+					Field: fmt.Sprintf("network.subnets[%d]", i)}
 			}
 		}
 	}
-	for _, g := range spec.Groups {
-		if err := o.refuseGroup(g); err != nil {
-			return err
-		}
+	if err := o.refuseGroups(spec.Groups); err != nil {
+		return err
 	}
 	if !o.engine.Local && netip.MustParseAddr(spec.APIAddress).IsLoopback() {
 		return &fault.Error{Code: fault.Invalid,
@@ -197,33 +196,37 @@ func (o *observation) refuse(spec Spec) error {
 	return nil
 }
 
-// refuseGroup refuses nodes that the engine's host cannot have.
-func (o *observation) refuseGroup(g Group) error {
-	if err := o.refuseSize(g.CPUMillis, g.MemoryBytes); err != nil {
-		return err
-	}
-	if !o.engine.Local {
-		return nil // its files are not to be seen from here, and it says itself what is missing
-	}
-	for _, b := range g.Binds {
-		if _, err := os.Stat(b.Source); errors.Is(err, fs.ErrNotExist) {
-			return &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no %s to be mounted at %s", b.Source, b.Target), Hint: "Make it first, or correct the path."}
+// refuseGroups refuses nodes that the engine's host cannot have.
+func (o *observation) refuseGroups(groups []Group) error {
+	for i, g := range groups {
+		field := fmt.Sprintf("nodes[%d]", i)
+		if err := o.refuseSize(field, g.CPUMillis, g.MemoryBytes); err != nil {
+			return err
+		}
+		if !o.engine.Local {
+			continue // its files are not to be seen from here, and it says itself what is missing
+		}
+		for j, b := range g.Binds {
+			if _, err := os.Stat(b.Source); errors.Is(err, fs.ErrNotExist) {
+				return &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("there is no %s to be mounted at %s", b.Source, b.Target),
+					Hint: "Make it first, or correct the path.", Field: fmt.Sprintf("%s.mounts[%d].source", field, j)}
+			}
 		}
 	}
 	return nil
 }
 
-// refuseSize refuses a node that is larger than the engine's host.
-func (o *observation) refuseSize(cpuMillis, memoryBytes int64) error {
-	tooLarge := func(what, wanted, has string) error {
+// refuseSize refuses a node that is larger than the engine's host. field is what a cluster file has of its group.
+func (o *observation) refuseSize(field string, cpuMillis, memoryBytes int64) error {
+	tooLarge := func(field, what, wanted, has string) error {
 		return &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("a node of %s %s is larger than Docker's host, which has %s", wanted, what, has),
-			Hint: "Make the node smaller, or leave out its size: it is then the host's."}
+			Hint: "Make the node smaller, or leave out its size: it is then the host's.", Field: field}
 	}
 	if host := int64(o.engine.CPUs) * 1000; host > 0 && cpuMillis > host {
-		return tooLarge("CPUs", strconv.FormatFloat(float64(cpuMillis)/1000, 'g', -1, 64), strconv.Itoa(o.engine.CPUs))
+		return tooLarge(field+".cpus", "CPUs", strconv.FormatFloat(float64(cpuMillis)/1000, 'g', -1, 64), strconv.Itoa(o.engine.CPUs))
 	}
 	if host := o.engine.MemoryBytes; host > 0 && memoryBytes > host {
-		return tooLarge("memory", fmt.Sprintf("%d MiB", memoryBytes>>20), fmt.Sprintf("%d MiB", host>>20))
+		return tooLarge(field+".memory", "memory", fmt.Sprintf("%d MiB", memoryBytes>>20), fmt.Sprintf("%d MiB", host>>20))
 	}
 	return nil
 }

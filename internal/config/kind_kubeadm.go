@@ -41,6 +41,7 @@ type kubeadmDoc struct {
 	block place     // of the patch
 	kind  string
 	nodes []int // the groups that the patch is for
+	all   bool  // it is for all nodes
 }
 
 // element is a field of a document, or an entry of one.
@@ -73,6 +74,7 @@ func (m *importer) kubeadmPatch(at fieldPath, patch string, node int) {
 			d.kind = kind.Value
 		}
 		d.nodes = m.patched(d.kind, node)
+		d.all = node < 0 && d.kind == "KubeletConfiguration"
 		d.read(follow(root.Content[0]))
 	}
 }
@@ -103,7 +105,7 @@ func (d *kubeadmDoc) read(root *yaml.Node) {
 		case d.kind == "ClusterConfiguration" && e.name == "networking":
 			d.skip(e, "kind takes it from networking")
 		case d.kind == "KubeletConfiguration":
-			d.skip(e, "if the kubelet has a flag for it, use kubernetes.extraArgs.kubelet of a cluster file")
+			d.kubelet(e)
 		case d.kind == "KubeProxyConfiguration":
 			d.skip(e, "if kube-proxy has a flag for it, use kubernetes.extraArgs.kubeProxy of a cluster file")
 		default:
@@ -173,7 +175,7 @@ func (d *kubeadmDoc) kubeletFlag(e element) {
 	switch {
 	case e.name == "node-labels":
 		d.labels(e)
-	case len(d.to.Nodes) == 1 || refuseFlag("kubelet", e.name) != "":
+	case d.all || len(d.to.Nodes) == 1 || refuseFlag("kubelet", e.name) != "":
 		d.flag("kubelet", e)
 	default:
 		d.skip(e, "it is for some nodes only; kubernetes.extraArgs.kubelet of a cluster file is for all")

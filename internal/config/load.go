@@ -43,8 +43,12 @@ func Load(path string, stdin io.Reader) (*Cluster, []Unmapped, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the working directory: %w", err)
 	}
-	c, unmapped, found := parse(data, dir, workDir)
-	if err := found.fault(name); err != nil {
+	c, unmapped, isKinds, found := parse(data, dir, workDir)
+	hint := "See the fields with 'skiff config print-schema'."
+	if isKinds {
+		hint = "See the fields of kind's files at https://kind.sigs.k8s.io/docs/user/configuration"
+	}
+	if err := found.fault(name, hint); err != nil {
 		return nil, nil, err
 	}
 	return c, unmapped, nil
@@ -80,17 +84,27 @@ func unreadable(name string, err error) error {
 	}
 }
 
+// Place says where a field is, in the words of the file that the cluster was read from: its line and column, both counted
+// from 1, and what the file calls it. They are 0 and "" if the file has neither the field nor one around it.
+func (c *Cluster) Place(field string) (line, column int, name string) {
+	at := c.places.of(fieldPath(field))
+	if at.line == 0 {
+		return 0, 0, ""
+	}
+	return at.line, at.column, string(at.path)
+}
+
 // parse turns a file's content into a cluster. dir is the file's folder, where relative paths start from; in a file of
 // kind they start from workDir, as kind has it.
-func parse(data []byte, dir, workDir string) (*Cluster, []Unmapped, problems) {
+func parse(data []byte, dir, workDir string) (c *Cluster, unmapped []Unmapped, isKinds bool, found problems) {
 	root, found := document(data)
 	if len(found) > 0 {
-		return nil, nil, found
+		return nil, nil, false, found
 	}
 	d := &decoder{places: places{}}
-	c, unmapped, isKinds := d.cluster(root)
+	c, unmapped, isKinds = d.cluster(root)
 	if len(d.problems) > 0 {
-		return nil, nil, d.problems
+		return nil, nil, isKinds, d.problems
 	}
 	if isKinds {
 		dir = workDir
@@ -98,7 +112,7 @@ func parse(data []byte, dir, workDir string) (*Cluster, []Unmapped, problems) {
 	c.places = d.places
 	c.makeAbsolute(dir)
 	c.setDefaults()
-	return c, unmapped, c.validate()
+	return c, unmapped, isKinds, c.validate()
 }
 
 // cluster decodes a file of one of the two formats. Mistakes are in d.problems.

@@ -89,8 +89,9 @@ func (ps *problems) add(at place, format string, args ...any) {
 	*ps = append(*ps, problem{at, fmt.Sprintf(format, args...)})
 }
 
-// fault returns the problems of a file as one error, in the order of the file, or nil.
-func (ps problems) fault(file string) error {
+// fault returns the problems of a file as one error, in the order of the file, or nil. hint says where its fields are
+// described.
+func (ps problems) fault(file, hint string) error {
 	if len(ps) == 0 {
 		return nil
 	}
@@ -113,7 +114,7 @@ func (ps problems) fault(file string) error {
 	}
 	return &fault.Error{
 		Code: fault.Invalid, Summary: fmt.Sprintf("%s has %s", what, mistakes), Details: details,
-		Hint: "See the fields with 'skiff config print-schema'.",
+		Hint: hint,
 	}
 }
 

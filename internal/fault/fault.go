@@ -43,6 +43,9 @@ type Error struct {
 	Hint string
 	// Details are further lines to show: a component's last log lines, for example.
 	Details []string
+	// Field is the field of a cluster file that is at fault, as "nodes[1].cpus"; "" if there is none. Who has read the
+	// file knows the line.
+	Field string
 	// Cause is the error underneath, or nil.
 	Cause error
 }

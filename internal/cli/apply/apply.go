@@ -99,7 +99,7 @@ func run(ctx context.Context, o *Options) error {
 	}
 	plan, err := service.PlanApply(ctx, spec)
 	if err != nil {
-		return err
+		return file.Locate(err)
 	}
 	if plan.Create == nil {
 		file.Manifests = nil // they are for new clusters

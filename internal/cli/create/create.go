@@ -105,7 +105,7 @@ func run(ctx context.Context, o *Options) error {
 	}
 	created, err := service.Create(ctx, spec, cluster.CreateOptions{Wait: o.Wait, Retain: o.Retain})
 	if err != nil {
-		return err
+		return file.Locate(err)
 	}
 	if err := o.Complete(ctx, &o.Kubeconfig, &created.Credentials, file.Manifests, renderer); err != nil {
 		return err
@@ -124,7 +124,7 @@ func plan(ctx context.Context, o *Options, spec cluster.Spec, file *kit.ClusterF
 	}
 	plan, err := service.PlanCreate(ctx, spec)
 	if err != nil {
-		return err
+		return file.Locate(err)
 	}
 	if o.JSON() {
 		return o.PrintJSON(planned{plan, file})

@@ -2,16 +2,20 @@ package kit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/skiff-cluster/skiff/internal/config"
+	"github.com/skiff-cluster/skiff/internal/fault"
 )
 
 // ClusterFile is what a command has read of a cluster file. In JSON it is what the specification of the cluster does not
 // say: embed it in a result.
 type ClusterFile struct {
 	Config *config.Cluster `json:"-"`
+	// name is what messages call the file, "" if there is none.
+	name string
 	// Manifests are the files that are applied when the cluster is created, in their order.
 	Manifests []string `json:"manifests,omitempty"`
 	// Unmapped is what a configuration of kind asks for and has no counterpart here.
@@ -43,7 +47,22 @@ func (d *Deps) ReadClusterFile(path string) (*ClusterFile, error) {
 			fmt.Fprintf(d.Err, "%s: not used: %s\n", name, u)
 		}
 	}
-	return &ClusterFile{c, manifests, unmapped}, nil
+	return &ClusterFile{Config: c, name: name, Manifests: manifests, Unmapped: unmapped}, nil
+}
+
+// Locate adds to an error where in the file the field is that is at fault, if it says so and the file has it.
+func (f *ClusterFile) Locate(err error) error {
+	var found *fault.Error
+	if f.name == "" || !errors.As(err, &found) || found.Field == "" {
+		return err
+	}
+	line, column, field := f.Config.Place(found.Field)
+	if line == 0 {
+		return err
+	}
+	located := *found
+	located.Details = append([]string{fmt.Sprintf("%s:%d:%d: %s", f.name, line, column, field)}, found.Details...)
+	return &located
 }
 
 // ThenApply is what a plan for people says of the manifests, after all else; "" if there are none.
