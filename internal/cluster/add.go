@@ -43,7 +43,7 @@ func (s *Service) addNodes(ctx context.Context, cluster string, groups []Group, 
 	if err != nil {
 		return nil, canceled(ctx, what, err)
 	}
-	hint := fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
+	hint := lookCloser(cluster)
 	a.creation = &creation{service: s, plan: a.plan, opts: opts, id: rand.Text(), credentials: *a.creds,
 		readiness: s.newReadiness(cluster, opts.Wait, hint), leftovers: fmt.Sprintf("See what is there with 'skiff --cluster %s node list', and remove it with 'skiff --cluster %s node remove'.", cluster, cluster)}
 	err = executor{emit: s.emit, do: a.do}.run(ctx, a.plan.Steps)
@@ -129,10 +129,8 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	if c.State != StateRunning {
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
 	}
-	for _, group := range groups {
-		if err := o.refuseGroup(group); err != nil {
-			return nil, err
-		}
+	if err := o.refuseGroups(groups); err != nil {
+		return nil, err
 	}
 	a := &addition{service: s, cluster: c, member: c.server()}
 	if a.creds, err = s.credentials(ctx, c); err != nil {

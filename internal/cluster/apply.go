@@ -91,10 +91,8 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 	if err := o.changeable(p.cluster); err != nil {
 		return nil, err
 	}
-	for _, g := range wanted.Groups {
-		if err := o.refuseGroup(g); err != nil {
-			return nil, err
-		}
+	if err := o.refuseGroups(wanted.Groups); err != nil {
+		return nil, err
 	}
 	if wanted.ImageRef != "" {
 		if p.image, err = s.findImage(ctx, wanted.ImageRef, o.engine); err != nil {
@@ -201,7 +199,11 @@ func (p *ApplyPlan) decide() {
 	}
 	p.addObjects(false)
 	for _, m := range c.goingOrder() {
-		p.add(event.KindDelete, m.name, "move its pods, then remove the node with its data")
+		detail := "move its pods, then remove the node with its data"
+		if m.state != NodeRunning {
+			detail = "remove the node with its data; it does not run"
+		}
+		p.add(event.KindDelete, m.name, detail)
 	}
 	for _, m := range c.members {
 		if m.impact >= process && m.state == NodeRunning {
@@ -418,7 +420,7 @@ func (a *application) what() string { return "changing cluster " + a.plan.Cluste
 
 func (a *application) readiness() *readiness {
 	return a.service.newReadiness(a.plan.Cluster, a.opts.Wait,
-		fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", a.plan.Cluster, a.plan.Cluster))
+		lookCloser(a.plan.Cluster))
 }
 
 // do does one step of the plan, which may have parts that are told of as steps.

@@ -368,6 +368,11 @@ func howToLook(cluster string, retained bool) string {
 	return fmt.Sprintf("To look closer, keep what was made with 'skiff create %s --retain', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
 }
 
+// lookCloser says how to find out more about a cluster that is there and not as it should be.
+func lookCloser(cluster string) string {
+	return fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", cluster, cluster)
+}
+
 // lastLines is how much of a log is shown with an error.
 const lastLines = 10
 

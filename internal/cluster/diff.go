@@ -399,7 +399,7 @@ func (c *comparison) compareGroup(m *member, at int) (list []change) {
 
 // compareCounts notes the nodes that are missing or too many.
 func (c *comparison) compareCounts() {
-	extra := map[int][]string{} // by the group that they would belong to
+	extra, run := map[int][]string{}, map[int]bool{} // by the group that they would belong to
 	for _, m := range c.leaving() {
 		at := -1
 		for i, g := range c.wanted.Groups {
@@ -407,7 +407,7 @@ func (c *comparison) compareCounts() {
 				at = i
 			}
 		}
-		extra[at] = append(extra[at], m.name)
+		extra[at], run[at] = append(extra[at], m.name), run[at] || m.state == NodeRunning
 	}
 	names := c.newNames()
 	for i, g := range c.wanted.Groups {
@@ -423,7 +423,7 @@ func (c *comparison) compareCounts() {
 				d.Class, d.Why = Rolling, "the only server leaves the API's port to an edge"
 			}
 		case len(extra[i]) > 0:
-			d.From, d.Nodes, d.Why = strconv.Itoa(have+len(extra[i])), extra[i], "removed once their pods have moved"
+			d.From, d.Nodes, d.Why = strconv.Itoa(have+len(extra[i])), extra[i], whyRemoved(run[i])
 		default:
 			continue
 		}
@@ -431,8 +431,16 @@ func (c *comparison) compareCounts() {
 	}
 	if gone := extra[-1]; len(gone) > 0 {
 		c.found = append(c.found, Difference{Path: "nodes", Nodes: gone, From: fmt.Sprintf("%d nodes of a role without a group", len(gone)), Class: InPlace,
-			Why: "removed once their pods have moved"})
+			Why: whyRemoved(run[-1])})
 	}
+}
+
+// whyRemoved says what becomes of nodes that go. Some of them run, or none.
+func whyRemoved(run bool) string {
+	if run {
+		return "removed once their pods have moved"
+	}
+	return "removed; they do not run"
 }
 
 // moves is true if the API's port has to leave a server as soon as there are others.

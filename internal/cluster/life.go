@@ -81,7 +81,7 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 
 // bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers.
 func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
-	r := s.newReadiness(c.Name, wait, fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'.", c.Name, c.Name))
+	r := s.newReadiness(c.Name, wait, lookCloser(c.Name))
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
 	entryRuns := c.named(c.entry).State == NodeRunning
 	for _, step := range slices.Clone(steps) {

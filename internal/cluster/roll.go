@@ -278,7 +278,7 @@ func (a *application) restore(ctx context.Context, m *member, was form, how impa
 		return out
 	}
 	out.Summary = fmt.Sprintf("node %s works neither with what the file says nor, any more, as it was", m.name)
-	out.Hint = fmt.Sprintf("See 'skiff status %s', and collect all logs with 'skiff bundle %s'. Correct the file, and apply it again.", a.plan.Cluster, a.plan.Cluster)
+	out.Hint = lookCloser(a.plan.Cluster) + " Correct the file, and apply it again."
 	return errors.Join(out, err)
 }
 
