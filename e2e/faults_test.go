@@ -3,11 +3,16 @@
 package e2e
 
 import (
+	"archive/tar"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,12 +351,43 @@ func TestClusterIsPaused(t *testing.T) {
 // pauseTime is how long a cluster is frozen.
 const pauseTime = 20 * time.Second
 
-// counted is the last line of the counter's log, as the agent's volume has it: a paused node answers nothing.
+// counted is the number in the last line of the counter's log, as the agent's volume has it: a paused node answers
+// nothing.
 func (f *Fleet) counted() int {
 	f.Helper()
-	container := f.node(nodeapi.RoleAgent, 1)
-	mount := strings.TrimSpace(f.Docker("inspect", "--format", `{{range .Mounts}}{{if eq .Destination "`+nodeapi.StateDir+`"}}{{.Source}}{{end}}{{end}}`, container))
-	return lastLineNumber(f.Scenario, mount+"/log/pods")
+	logs := f.Docker("cp", f.node(nodeapi.RoleAgent, 1)+":"+nodeapi.StateDir+"/log/pods", "-")
+	last, n := "", -1
+	for name, text := range f.tarFiles(logs) {
+		if match, _ := path.Match("pods/*_counter_*/main/*.log", name); !match || name < last {
+			continue
+		}
+		// What was written of a line that is not whole yet is none.
+		whole := strings.TrimSpace(text[:strings.LastIndexByte(text, '\n')+1])
+		if words := strings.Fields(whole[strings.LastIndexByte(whole, '\n')+1:]); len(words) > 0 {
+			number, err := strconv.Atoi(words[len(words)-1])
+			f.Must(err, "read the counter's last line %q", words)
+			last, n = name, number
+		}
+	}
+	return n
+}
+
+// tarFiles are the contents of an archive's regular files.
+func (s *Scenario) tarFiles(archive string) map[string]string {
+	s.Helper()
+	files := map[string]string{}
+	for r := tar.NewReader(strings.NewReader(archive)); ; {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		s.Must(err, "read an archive")
+		if header.Typeflag == tar.TypeReg {
+			text, err := io.ReadAll(r)
+			s.Must(err, "read %s of an archive", header.Name)
+			files[header.Name] = string(text)
+		}
+	}
 }
 
 func TestNodesComeAndGo(t *testing.T) {

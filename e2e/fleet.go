@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -284,19 +282,4 @@ func (f *Fleet) follow() *sync.Map {
 	factory.Start(f.Context().Done())
 	factory.WaitForCacheSync(f.Context().Done())
 	return seen
-}
-
-// lastLineNumber is the number in the last line of the counter's log, below a directory of Docker's host.
-func lastLineNumber(s *Scenario, dir string) int {
-	s.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*_counter_*", "main", "*.log"))
-	s.Must(err, "find the counter's log")
-	if len(files) == 0 {
-		s.Skipf("the log of a pod in %s is not to be seen from here", dir)
-	}
-	text := strings.TrimSpace(s.ReadFile(files[len(files)-1]))
-	words := strings.Fields(text[strings.LastIndexByte(text, '\n')+1:])
-	n, err := strconv.Atoi(words[len(words)-1])
-	s.Must(err, "read the counter's last line %q", words)
-	return n
 }

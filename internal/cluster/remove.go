@@ -84,9 +84,7 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 		switch step.Kind {
 		case event.KindDrain:
 			var err error
-			cordoned, err = s.Kube.Drain(ctx, creds, n.Name, func(pod string) {
-				s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: n.Name, State: event.Progress, Detail: pod})
-			})
+			cordoned, err = s.Kube.Drain(ctx, creds, n.Name, s.tellPods(step))
 			if err != nil {
 				return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move", n.Name), Cause: err,
 					Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', or remove the node without waiting for them: 'skiff --cluster %s node remove %s --force'.", cluster, cluster, n.Name)}

@@ -150,14 +150,19 @@ func (a *application) edgeFiles(ctx context.Context, m *member) (pki.Files, erro
 
 // vacate moves the pods of a node.
 func (a *application) vacate(ctx context.Context, m *member, step Step) (cordoned bool, err error) {
-	cordoned, err = a.service.Kube.Vacate(ctx, a.creds, m.name, func(pod string) {
-		a.service.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: m.name, State: event.Progress, Detail: pod})
-	})
+	cordoned, err = a.service.Kube.Vacate(ctx, a.creds, m.name, a.service.tellPods(step))
 	if err != nil && ctx.Err() == nil {
 		return cordoned, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move, so that it was not restarted", m.name), Cause: err,
 			Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', and apply the file again.", a.plan.Cluster)}
 	}
 	return cordoned, err
+}
+
+// tellPods tells of the pods that leave a node in a step, one after the other.
+func (s *Service) tellPods(step Step) func(pod string) {
+	return func(pod string) {
+		s.emit(event.Event{ID: step.ID, Kind: step.Kind, Subject: step.Subject, State: event.Progress, Detail: pod})
+	}
 }
 
 // uncordonTimeout bounds how long it is tried to let pods come to a node again.

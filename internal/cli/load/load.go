@@ -90,9 +90,16 @@ func run(ctx context.Context, o *Options) error {
 	}
 	renderer.Close()
 	if o.JSON() {
-		return o.PrintJSON(map[string]any{"cluster": o.Flags.Cluster, "images": loaded, "archive": o.Archive})
+		return o.PrintJSON(result{o.Flags.Cluster, loaded, o.Archive})
 	}
 	return nil
+}
+
+// result is what --output json prints.
+type result struct {
+	Cluster string   `json:"cluster"`
+	Images  []string `json:"images"`
+	Archive string   `json:"archive,omitempty"`
 }
 
 // open opens the archive and says how large it is, 0 if that cannot be known.
