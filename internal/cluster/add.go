@@ -126,8 +126,8 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	if err != nil {
 		return nil, err
 	}
-	if c.State != StateRunning {
-		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and nodes can be added to a running one only", cluster, c.State), Hint: c.wake()}
+	if err := c.takes(groups); err != nil {
+		return nil, err
 	}
 	if err := o.refuseGroups(groups); err != nil {
 		return nil, err
@@ -170,6 +170,27 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	}
 	a.plan.Steps = a.steps()
 	return a, nil
+}
+
+// takes refuses a cluster that nodes cannot be added to. It takes agents while some of its nodes are stopped, if most of
+// its servers run. A server joins only where all run: a datastore gets no members while one is away.
+func (c *Cluster) takes(groups []Group) error {
+	servers, running := 0, 0
+	for _, n := range c.Nodes {
+		if n.Role == nodeapi.RoleServer {
+			servers++
+			running += choose(n.State == NodeRunning, 1, 0)
+		}
+	}
+	agents := (Spec{Groups: groups}).Count(nodeapi.RoleServer) == 0
+	switch {
+	case c.State == StateRunning:
+		return nil
+	case c.State == StatePartial && agents && running >= majority(servers):
+		return c.reachable()
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and %s can be added to one only %s", c.Name, c.State,
+		choose(agents, "agents", "servers"), choose(agents, "while most of its servers run", "if all of its nodes run")), Hint: c.wake()}
 }
 
 // refuseSecondMove refuses to move the only server of a cluster while another skiff does.

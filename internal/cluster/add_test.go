@@ -328,8 +328,15 @@ func TestAddRefuses(t *testing.T) {
 			world: func(t *testing.T, w *world) { must(t, w.Stop(t.Context(), "demo")) }},
 		{name: "paused", servers: 1, group: agents(1), code: fault.NotReady, words: []string{"is paused", "skiff resume demo"},
 			world: func(t *testing.T, w *world) { must(t, w.Pause(t.Context(), "demo")) }},
-		{name: "partly stopped", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"is partial", "skiff start demo"},
+		{name: "a server more while one is away", servers: 3, group: servers(2), code: fault.NotReady, words: []string{"is partial", "if all of its nodes run", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "server-2")) }},
+		{name: "without a majority", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"is partial", "while most of its servers run", "skiff start demo"},
+			world: func(t *testing.T, w *world) {
+				must(t, w.StopNode(t.Context(), "demo", "server-2"))
+				must(t, w.StopNode(t.Context(), "demo", "server-3"))
+			}},
+		{name: "without an edge", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"edge-1 is exited", "skiff start demo"},
+			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "edge-1")) }},
 		{name: "its image is gone", servers: 1, group: agents(1), code: fault.NotFound, words: []string{nodeImageRef, "Load it"},
 			world: func(_ *testing.T, w *world) {
 				w.engine.Fail("Image", 0, &fault.Error{Code: fault.NotFound, Summary: "no such image"})
@@ -374,6 +381,26 @@ func TestAddAgentToTwoServers(t *testing.T) {
 	w.mustAdd(t, servers(1)) // and it can be made whole again
 	if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-3", "skiff-demo-server-4"}) {
 		t.Errorf("members %q", got)
+	}
+}
+
+// TestAddAgentWhileSomeAreAway adds an agent to a cluster of which a server and an agent are stopped.
+func TestAddAgentWhileSomeAreAway(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 1)
+	for _, node := range []string{"server-1", "agent-1"} {
+		must(t, w.StopNode(t.Context(), "demo", node))
+	}
+	w.mustAdd(t, agents(1))
+	if got, want := w.nodes(t), []string{"server-1", "server-2", "server-3", "agent-1", "agent-2", "edge-1"}; !slices.Equal(got, want) {
+		t.Errorf("nodes %q, want %q", got, want)
+	}
+	c, err := w.Get(t.Context(), "demo")
+	must(t, err)
+	for _, n := range c.Nodes {
+		if away := n.Name == demoNode || n.Name == "skiff-demo-agent-1"; away != (n.State == cluster.NodeExited) {
+			t.Errorf("%s is %s", n.Name, n.State)
+		}
 	}
 }
 

@@ -343,6 +343,7 @@ func TestStoppedNodesAreNamed(t *testing.T) {
 	must(t, w.StopNode(t.Context(), "demo", "server-1"))
 	_, err = w.Shell(t.Context(), "demo", "server-1", cluster.ExecSpec{})
 	wantFault(t, err, fault.NotReady, "is exited", "skiff start demo")
+	wantFault(t, w.Load(t.Context(), "demo", nil, []string{"app:dev"}), fault.NotReady, "server-1 is exited", "--node skiff-demo-server-2,skiff-demo-server-3.")
 }
 
 // TestPauseTells names what is frozen, and what was not running.

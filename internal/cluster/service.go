@@ -98,12 +98,19 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s has no node", c.Name),
 			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
 	}
-	for _, n := range nodes {
-		if n.State != NodeRunning {
-			return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s is %s", n.Name, n.State), Hint: c.wake()}
-		}
+	i := slices.IndexFunc(nodes, func(n Node) bool { return n.State != NodeRunning })
+	if i < 0 {
+		return nodes, nil
 	}
-	return nodes, nil
+	hint := c.wake()
+	if run := slices.DeleteFunc(slices.Clone(nodes), func(n Node) bool { return n.State != NodeRunning }); len(names) == 0 && len(run) > 0 {
+		var others []string
+		for _, n := range run {
+			others = append(others, n.Name)
+		}
+		hint += fmt.Sprintf("\nOr name those that run: --node %s.", strings.Join(others, ","))
+	}
+	return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s is %s", nodes[i].Name, nodes[i].State), Hint: hint}
 }
 
 // KubernetesNodes is how many nodes Kubernetes knows: an edge is none.

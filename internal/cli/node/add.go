@@ -35,7 +35,8 @@ func NewAddCmd(deps *kit.Deps) *cobra.Command {
 		Short: "Add nodes to a running cluster",
 		Long: `Add nodes to a running cluster, and wait until they are Ready. If that does not come true, or on Ctrl-C, they are
 removed again. Nothing else in the cluster restarts, with one exception: when a cluster of one server gets more, its
-API moves to an edge in front of all of them, and that server starts once more.`,
+API moves to an edge in front of all of them, and that server starts once more. Agents can be added while some nodes
+are stopped, as long as most servers run; for a server, all nodes must run.`,
 		Example: `  skiff node add
   skiff node add --count 2 --cpus 2 --memory 2Gi
   skiff node add --role server --count 2`,
