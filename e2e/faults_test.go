@@ -236,10 +236,11 @@ func TestMajorityIsLost(t *testing.T) {
 	lost := []string{f.node(nodeapi.RoleServer, 1), f.node(nodeapi.RoleServer, 3)}
 	f.Step("docker kill %v", lost)
 	f.together(lost, "kill")
-	f.Eventually("status says that there is no majority", func(ctx context.Context) error {
+	f.Eventually("status says that there is no majority, and so does the server that is left", func(ctx context.Context) error {
 		r := skiffRun(ctx, f.env(), "status")
 		said := r.Stdout + r.Stderr
-		return want(r.Code == exitNotReady && strings.Contains(said, "no majority") && strings.Contains(said, lost[0]+": is exited"), "%s", r)
+		return want(r.Code == exitNotReady && strings.Contains(said, "no majority: 1 of its 3 servers") && strings.Contains(said, lost[0]+": is exited") &&
+			strings.Contains(said, "etcd: no leader: no majority of the 3 members"), "%s", r)
 	})
 	f.Fails(f.TrySkiff("status"), exitNotReady, "no majority", "skiff start "+f.Name)
 	if r := f.TryKubectl("create", "configmap", "lost", "--from-literal=a=b", "--request-timeout=10s"); r.Code == 0 {

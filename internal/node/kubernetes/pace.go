@@ -32,6 +32,7 @@ const (
 type pace struct {
 	setGCPercent func(int) int
 	tidy         func()
+	measure      func() allocation
 
 	resting bool
 	// What was allocated at the last look, at the last collection that was not forced or the begin of the rest if that was
@@ -45,26 +46,30 @@ func keepPace(ctx context.Context, ready <-chan struct{}) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	p := &pace{setGCPercent: debug.SetGCPercent, tidy: debug.FreeOSMemory}
+	p := &pace{setGCPercent: debug.SetGCPercent, tidy: debug.FreeOSMemory, measure: measure}
 	p.setGCPercent(workGCPercent)
 	select {
 	case <-ready:
 	case <-ctx.Done():
 		return
 	}
-	p.looked = measure()
+	p.keep(ctx, collections(ctx))
+}
+
+// keep looks at what is allocated in intervals, and at each collection, until ctx ends.
+func (p *pace) keep(ctx context.Context, collections <-chan struct{}) {
+	p.looked = p.measure()
 	p.collectedAt = p.looked
-	collections := collections(ctx)
 	look := time.NewTicker(lookInterval)
 	defer look.Stop()
 	for {
 		select {
 		case <-collections:
-			if p.collected(measure()) {
+			if p.collected(p.measure()) {
 				look.Reset(lookInterval)
 			}
 		case <-look.C:
-			p.look(measure())
+			p.look(p.measure())
 		case <-ctx.Done():
 			return
 		}

@@ -1,9 +1,12 @@
 package kubernetes
 
 import (
+	"context"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -70,5 +73,50 @@ func TestMeasure(t *testing.T) {
 	runtime.KeepAlive(hold)
 	if now.bytes-before.bytes < uint64(len(hold)) {
 		t.Errorf("%d bytes were allocated, of %d", now.bytes-before.bytes, len(hold))
+	}
+}
+
+// TestKeepPace rests at the first look that finds no work, works from the collection on that shows some, and does not
+// look again until an interval after that.
+func TestKeepPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
+		bytes := uint64(0)
+		var did []string
+		tell := func(what string) { did = append(did, time.Since(start).String()+" "+what) }
+		p := &pace{
+			setGCPercent: func(percent int) int {
+				tell(map[int]string{workGCPercent: "work", restGCPercent: "rest"}[percent])
+				return 0
+			},
+			tidy:    func() { tell("tidy") },
+			measure: func() allocation { return allocation{time.Now(), bytes} },
+		}
+		collections := make(chan struct{})
+		go p.keep(ctx, collections)
+		time.Sleep(lookInterval + 4*time.Second)
+		bytes += 100 << 20 // in four seconds
+		collections <- struct{}{}
+		time.Sleep(2*lookInterval + time.Second)
+		cancel()
+		synctest.Wait()
+		if want := []string{"10s rest", "14s work", "24s rest", "24s tidy"}; !slices.Equal(did, want) {
+			t.Errorf("did %q, want %q", did, want)
+		}
+	})
+}
+
+// TestLimitMemory leaves pods their part of a node with a size, and limits nothing on one that has the host's.
+func TestLimitMemory(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	limitMemory(0)
+	if now := debug.SetMemoryLimit(-1); now != before {
+		t.Errorf("a node without a size has a limit of %d bytes", now)
+	}
+	limitMemory(1000 << 20)
+	if now := debug.SetMemoryLimit(-1); now != 600<<20 {
+		t.Errorf("a node of 1000 MiB has a limit of %d MiB", now>>20)
 	}
 }
