@@ -20,10 +20,18 @@ import (
 func Main(args []string, streams kit.Streams, exit func(code int)) int {
 	deps := newDeps(streams)
 	ctx, release := withSignals(context.Background(), func() {
-		if kit.IsTerminal(streams.Err) {
-			_, _ = io.WriteString(streams.Err, "\x1b[?25h\n") // the animation hides the cursor
+		said := make(chan struct{})
+		go func() {
+			defer close(said)
+			if kit.IsTerminal(streams.Err) {
+				_, _ = io.WriteString(streams.Err, "\x1b[?25h\n") // the animation hides the cursor
+			}
+			printError(streams.Err, errEndedAtOnce, deps.JSON(), deps.Flags.Verbose) // flags were read long ago
+		}()
+		select {
+		case <-said:
+		case <-time.After(lastWords): // nobody reads
 		}
-		printError(streams.Err, errEndedAtOnce, deps.JSON(), deps.Flags.Verbose) // flags were read long ago
 		exit(exitCode(errEndedAtOnce))
 	})
 	defer release()
@@ -31,8 +39,11 @@ func Main(args []string, streams kit.Streams, exit func(code int)) int {
 	return run(ctx, args, deps)
 }
 
+// lastWords is how long the end waits for somebody to read why, at the second Ctrl-C.
+const lastWords = 200 * time.Millisecond
+
 // errEndedAtOnce is said at the second Ctrl-C.
-var errEndedAtOnce = &fault.Error{Code: fault.Canceled, Summary: "ended at once, in the middle of what was to be undone",
+var errEndedAtOnce = &fault.Error{Code: fault.Canceled, Summary: "ended at once: what was being made or undone may be left half done",
 	Hint: "See with 'skiff list' whether anything of a cluster is left; 'skiff delete NAME' removes it."}
 
 func run(ctx context.Context, args []string, deps *kit.Deps) int {

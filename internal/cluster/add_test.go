@@ -335,6 +335,8 @@ func TestAddRefuses(t *testing.T) {
 				must(t, w.StopNode(t.Context(), "demo", "server-2"))
 				must(t, w.StopNode(t.Context(), "demo", "server-3"))
 			}},
+		{name: "an agent frozen", servers: 1, agents: 1, group: agents(1), code: fault.NotReady, words: []string{"is partial", "skiff resume demo"},
+			world: func(t *testing.T, w *world) { must(t, w.engine.PauseContainer(t.Context(), "skiff-demo-agent-1")) }},
 		{name: "without an edge", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"edge-1 is exited", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "edge-1")) }},
 		{name: "its image is gone", servers: 1, group: agents(1), code: fault.NotFound, words: []string{nodeImageRef, "Load it"},

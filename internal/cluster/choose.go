@@ -112,8 +112,8 @@ func (o *observation) choosePort(spec Spec, avoid avoided) (uint16, error) {
 		default:
 			return port, nil
 		}
-		return 0, &fault.Error{Code: fault.PortInUse, Summary: fmt.Sprintf("port %d is taken by %s", port, who),
-			Hint: "Choose another with --api-port, or leave it out to get a free one."}
+		return 0, &fault.Error{Code: fault.PortInUse, Summary: fmt.Sprintf("port %d is taken by %s", port, who), Field: "api.port",
+			Hint: "Choose another (--api-port of 'skiff create', api.port in a cluster file), or leave it out to get a free one."}
 	}
 	for port := range ports(spec.Name) {
 		if owner[port] == "" && !o.busyPorts[port] && !avoid.ports[port] {
@@ -121,7 +121,7 @@ func (o *observation) choosePort(spec Spec, avoid avoided) (uint16, error) {
 		}
 	}
 	return 0, &fault.Error{Code: fault.PortInUse, Summary: fmt.Sprintf("no port from %d to %d is free", firstAPIPort, lastAPIPort),
-		Hint: "Name one with --api-port."}
+		Hint: "Name one: --api-port of 'skiff create', or api.port in a cluster file."}
 }
 
 func ports(name string) iter.Seq[uint16] {

@@ -244,9 +244,14 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.State != StateIncomplete {
-		return c, nil
+	if c.State == StateIncomplete {
+		return nil, c.incomplete()
 	}
+	return c, nil
+}
+
+// incomplete says what is missing of a cluster that is incomplete, and what to do about it.
+func (c *Cluster) incomplete() error {
 	var half []string
 	runs, has, halfServer := false, false, false // a server
 	for _, n := range c.Nodes {
@@ -259,11 +264,11 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 		}
 	}
 	if len(half) > 0 && (runs || has && !halfServer) { // the rest works, or would
-		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: %s was not made to its end", name, strings.Join(half, ", ")),
-			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", name, strings.Join(half, " ")+choose(runs, "", " --force"))}
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: %s was not made to its end", c.Name, strings.Join(half, ", ")),
+			Hint: fmt.Sprintf("If nobody works on it, remove it with 'skiff --cluster %s node remove %s'.", c.Name, strings.Join(half, " ")+choose(runs, "", " --force"))}
 	}
-	return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", name),
-		Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", name)}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", c.Name),
+		Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", c.Name)}
 }
 
 // stepsByRole are steps of one kind for each node, the nodes of a role after all those of the role before. what says

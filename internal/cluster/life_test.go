@@ -206,6 +206,10 @@ func (w *world) all(ctx context.Context) map[string]func() error {
 		"node start": func() error { return w.StartNodes(ctx, "demo", []string{"agent-1"}, time.Minute) },
 		"node stop":  func() error { return w.StopNode(ctx, "demo", "agent-1") },
 		"remove":     func() error { return w.RemoveNode(ctx, "demo", "agent-1", cluster.RemoveOptions{}) },
+		"add": func() error {
+			_, err := w.AddNodes(ctx, "demo", agents(1), cluster.CreateOptions{})
+			return err
+		},
 	}
 }
 

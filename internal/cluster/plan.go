@@ -92,8 +92,8 @@ func (s *Service) findImage(ctx context.Context, ref string, engine EngineInfo) 
 	if ref != "" {
 		image, err := s.Engine.Image(ctx, ref)
 		if fault.CodeOf(err) == fault.NotFound {
-			return foundImage{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("Docker has no image %s", ref),
-				Hint: fmt.Sprintf("Get it with 'docker pull %s' or 'docker load', or leave out --image to use the one that this program carries.", ref)}
+			return foundImage{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("Docker has no image %s", ref), Field: "kubernetes.image",
+				Hint: fmt.Sprintf("Get it with 'docker pull %s' or 'docker load', or name none to use the one that this program carries.", ref)}
 		}
 		if err != nil {
 			return foundImage{}, err

@@ -188,7 +188,7 @@ func TestRefusals(t *testing.T) {
 				return nil, &fault.Error{Code: fault.NoImage, Summary: "made without", Hint: "make build"}
 			}
 		}},
-		{name: "image not in Docker", spec: func(s *cluster.Spec) { s.ImageRef = "mine:1" }, code: fault.NotFound, words: []string{"mine:1", "--image"}},
+		{name: "image not in Docker", spec: func(s *cluster.Spec) { s.ImageRef = "mine:1" }, code: fault.NotFound, words: []string{"mine:1", "name none"}},
 		{name: "image is no node", spec: func(s *cluster.Spec) { s.ImageRef = "mine:1" }, code: fault.Invalid, words: []string{"mine:1", "not a node image"},
 			world: func(_ *testing.T, w *world) { w.engine.AddImage(cluster.Image{Tags: []string{"mine:1"}}) }},
 		{name: "image of another contract", code: fault.Invalid, words: []string{`contract "99"`},

@@ -191,7 +191,9 @@ func (o *observation) refuse(spec Spec) error {
 	if !o.engine.Local && netip.MustParseAddr(spec.APIAddress).IsLoopback() {
 		return &fault.Error{Code: fault.Invalid,
 			Summary: fmt.Sprintf("Docker runs on another host (%s), whose address %s cannot be reached from here", o.engine.Endpoint, spec.APIAddress),
-			Hint:    "Publish the API on an address of that host: --api-address 0.0.0.0. Whoever reaches that address can then try to log in."}
+			Field:   "api.address",
+			Hint: "Publish the API on an address of that host: --api-address 0.0.0.0 of 'skiff create', or api.address in a cluster file. " +
+				"Whoever reaches that address can then try to log in."}
 	}
 	return nil
 }

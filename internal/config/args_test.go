@@ -17,5 +17,8 @@ func TestArgsFields(t *testing.T) {
 		if fields[field.Name] == nil {
 			t.Errorf("%s has no field %s", component, field.Name)
 		}
+		if len(ownFlags[field.Name]) == 0 {
+			t.Errorf("users may give %s every flag, though some are Skiff's", component)
+		}
 	}
 }

@@ -41,7 +41,8 @@ type kubeadmDoc struct {
 	block place     // of the patch
 	kind  string
 	nodes []int // the groups that the patch is for
-	all   bool  // it is for all nodes
+	// flags is true if the kubelet's flags in it are for all nodes, as those are that a cluster file has.
+	flags bool
 }
 
 // element is a field of a document, or an entry of one.
@@ -74,7 +75,7 @@ func (m *importer) kubeadmPatch(at fieldPath, patch string, node int) {
 			d.kind = kind.Value
 		}
 		d.nodes = m.patched(d.kind, node)
-		d.all = node < 0 && d.kind == "KubeletConfiguration"
+		d.flags = node < 0 && d.kind == "KubeletConfiguration" || len(m.to.Nodes) == 1
 		d.read(follow(root.Content[0]))
 	}
 }
@@ -175,7 +176,7 @@ func (d *kubeadmDoc) kubeletFlag(e element) {
 	switch {
 	case e.name == "node-labels":
 		d.labels(e)
-	case d.all || len(d.to.Nodes) == 1 || refuseFlag("kubelet", e.name) != "":
+	case d.flags || refuseFlag("kubelet", e.name) != "":
 		d.flag("kubelet", e)
 	default:
 		d.skip(e, "it is for some nodes only; kubernetes.extraArgs.kubelet of a cluster file is for all")

@@ -3,84 +3,135 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// kubeletFlags are the kubelet's flags of fields of a KubeletConfiguration (kubelet.config.k8s.io/v1beta1).
-var kubeletFlags = map[string]string{
-	"allowedUnsafeSysctls":             "allowed-unsafe-sysctls",
-	"containerLogMaxFiles":             "container-log-max-files",
-	"containerLogMaxSize":              "container-log-max-size",
-	"cpuCFSQuota":                      "cpu-cfs-quota",
-	"cpuManagerPolicy":                 "cpu-manager-policy",
-	"eventBurst":                       "event-burst",
-	"eventRecordQPS":                   "event-qps",
-	"evictionHard":                     "eviction-hard",
-	"evictionMaxPodGracePeriod":        "eviction-max-pod-grace-period",
-	"evictionMinimumReclaim":           "eviction-minimum-reclaim",
-	"evictionPressureTransitionPeriod": "eviction-pressure-transition-period",
-	"evictionSoft":                     "eviction-soft",
-	"evictionSoftGracePeriod":          "eviction-soft-grace-period",
-	"imageGCHighThresholdPercent":      "image-gc-high-threshold",
-	"imageGCLowThresholdPercent":       "image-gc-low-threshold",
-	"kubeAPIBurst":                     "kube-api-burst",
-	"kubeAPIQPS":                       "kube-api-qps",
-	"kubeReserved":                     "kube-reserved",
-	"maxPods":                          "max-pods",
-	"memoryManagerPolicy":              "memory-manager-policy",
-	"nodeStatusMaxImages":              "node-status-max-images",
-	"podPidsLimit":                     "pod-max-pids",
-	"podsPerCore":                      "pods-per-core",
-	"registryBurst":                    "registry-burst",
-	"registryPullQPS":                  "registry-qps",
-	"serializeImagePulls":              "serialize-image-pulls",
-	"streamingConnectionIdleTimeout":   "streaming-connection-idle-timeout",
-	"syncFrequency":                    "sync-frequency",
-	"systemReserved":                   "system-reserved",
-	"topologyManagerPolicy":            "topology-manager-policy",
-	"topologyManagerScope":             "topology-manager-scope",
+// kubeletField is a flag of the kubelet that does what a field of its configuration does.
+type kubeletField struct {
+	flag string
+	kind fieldKind
+	// zeroIsDefault is true for a number that counts as not given if it is 0, which for the flag it does not. Durations and
+	// texts are all so.
+	zeroIsDefault bool
 }
 
-// kubelet imports a field of the kubelet's configuration as the flag that does the same.
+// fieldKind is what a field holds.
+type fieldKind string
+
+const (
+	number   fieldKind = "a number"
+	boolean  fieldKind = "true or false"
+	duration fieldKind = "a duration"
+	text     fieldKind = "a text"
+	list     fieldKind = "a list of texts"
+	mapping  fieldKind = "a mapping of texts"
+)
+
+// kubeletFields are fields of a KubeletConfiguration (kubelet.config.k8s.io/v1beta1, whose defaults say what zero is). Some
+// are flags that Skiff sets itself; they are here for the reason.
+var kubeletFields = map[string]kubeletField{
+	"allowedUnsafeSysctls":             {flag: "allowed-unsafe-sysctls", kind: list},
+	"cgroupDriver":                     {flag: "cgroup-driver", kind: text},
+	"clusterDNS":                       {flag: "cluster-dns", kind: list},
+	"clusterDomain":                    {flag: "cluster-domain", kind: text},
+	"containerLogMaxFiles":             {flag: "container-log-max-files", kind: number},
+	"containerLogMaxSize":              {flag: "container-log-max-size", kind: text},
+	"cpuCFSQuota":                      {flag: "cpu-cfs-quota", kind: boolean},
+	"cpuManagerPolicy":                 {flag: "cpu-manager-policy", kind: text},
+	"eventBurst":                       {flag: "event-burst", kind: number, zeroIsDefault: true},
+	"eventRecordQPS":                   {flag: "event-qps", kind: number},
+	"evictionHard":                     {flag: "eviction-hard", kind: mapping},
+	"evictionMaxPodGracePeriod":        {flag: "eviction-max-pod-grace-period", kind: number},
+	"evictionMinimumReclaim":           {flag: "eviction-minimum-reclaim", kind: mapping},
+	"evictionPressureTransitionPeriod": {flag: "eviction-pressure-transition-period", kind: duration},
+	"evictionSoft":                     {flag: "eviction-soft", kind: mapping},
+	"evictionSoftGracePeriod":          {flag: "eviction-soft-grace-period", kind: mapping},
+	"failSwapOn":                       {flag: "fail-swap-on", kind: boolean},
+	"featureGates":                     {flag: "feature-gates", kind: mapping},
+	"imageGCHighThresholdPercent":      {flag: "image-gc-high-threshold", kind: number},
+	"imageGCLowThresholdPercent":       {flag: "image-gc-low-threshold", kind: number},
+	"kubeAPIBurst":                     {flag: "kube-api-burst", kind: number, zeroIsDefault: true},
+	"kubeAPIQPS":                       {flag: "kube-api-qps", kind: number},
+	"kubeReserved":                     {flag: "kube-reserved", kind: mapping},
+	"maxPods":                          {flag: "max-pods", kind: number, zeroIsDefault: true},
+	"nodeStatusMaxImages":              {flag: "node-status-max-images", kind: number},
+	"podPidsLimit":                     {flag: "pod-max-pids", kind: number},
+	"podsPerCore":                      {flag: "pods-per-core", kind: number},
+	"registryBurst":                    {flag: "registry-burst", kind: number, zeroIsDefault: true},
+	"registryPullQPS":                  {flag: "registry-qps", kind: number},
+	"reservedSystemCPUs":               {flag: "reserved-cpus", kind: text},
+	"resolvConf":                       {flag: "resolv-conf", kind: text},
+	"serializeImagePulls":              {flag: "serialize-image-pulls", kind: boolean},
+	"streamingConnectionIdleTimeout":   {flag: "streaming-connection-idle-timeout", kind: duration},
+	"syncFrequency":                    {flag: "sync-frequency", kind: duration},
+	"systemReserved":                   {flag: "system-reserved", kind: mapping},
+	"topologyManagerPolicy":            {flag: "topology-manager-policy", kind: text},
+	"topologyManagerScope":             {flag: "topology-manager-scope", kind: text},
+}
+
+// kubelet imports a field of the kubelet's configuration as a flag.
 func (d *kubeadmDoc) kubelet(e element) {
-	flag, known := kubeletFlags[e.name]
+	field, known := kubeletFields[e.name]
 	if !known {
 		d.skip(e, "if the kubelet has a flag for it, use kubernetes.extraArgs.kubelet of a cluster file")
 		return
 	}
-	text, ok := flagValue(flag, e.value)
-	if !ok {
-		d.skip(e, "its value is not of the kind that the kubelet's flag "+flag+" takes")
-		return
+	value, ok := field.value(e.value)
+	switch {
+	case isNull(e.value), ok && value == "": // the same as not given
+	case !ok:
+		d.skip(e, "it must be "+string(field.kind))
+	default:
+		d.kubeletFlag(element{field.flag, e.path, e.line, &yaml.Node{Kind: yaml.ScalarNode, Value: value}})
 	}
-	d.kubeletFlag(element{flag, e.path, e.line, &yaml.Node{Kind: yaml.ScalarNode, Value: text}})
 }
 
-// flagValue is a value as a flag of the kubelet takes it: a list as "a,b", a mapping as "a=b,c=d", and one of thresholds
-// of eviction as "a<b,c<d". It is false for a value of values.
-func flagValue(flag string, value *yaml.Node) (string, bool) {
-	var parts []string
-	if value.Kind == yaml.ScalarNode {
-		return value.Value, !isNull(value)
-	}
-	for _, n := range value.Content {
-		n = follow(n)
-		if n.Kind != yaml.ScalarNode || isNull(n) {
-			return "", false
+// value is a field's value as the flag takes it, "" if it counts as not given: a list as "a,b", a mapping as "a=b,c=d", and
+// one of thresholds of eviction as "a<b,c<d". It is false for a value of another kind.
+func (f kubeletField) value(n *yaml.Node) (string, bool) {
+	switch f.kind {
+	case number:
+		if f.zeroIsDefault && n.Value == "0" {
+			return "", n.ShortTag() == "!!int"
 		}
-		parts = append(parts, n.Value)
-	}
-	if value.Kind == yaml.MappingNode {
-		between := "="
-		if flag == "eviction-hard" || flag == "eviction-soft" {
-			between = "<"
+		return n.Value, n.ShortTag() == "!!int"
+	case boolean:
+		return n.Value, n.ShortTag() == "!!bool"
+	case duration:
+		d, err := time.ParseDuration(n.Value)
+		if d == 0 {
+			return "", err == nil
 		}
-		pairs := parts
-		parts = nil
-		for pair := range slices.Chunk(pairs, 2) {
-			parts = append(parts, strings.Join(pair, between))
-		}
+		return n.Value, err == nil
+	case text:
+		return n.Value, n.Kind == yaml.ScalarNode
+	case list:
+		parts, ok := scalars(n)
+		return strings.Join(parts, ","), ok && n.Kind == yaml.SequenceNode
 	}
-	return strings.Join(parts, ","), true
+	between := "="
+	if f.flag == "eviction-hard" || f.flag == "eviction-soft" {
+		between = "<"
+	}
+	parts, ok := scalars(n)
+	var pairs []string
+	for pair := range slices.Chunk(parts, 2) {
+		pairs = append(pairs, strings.Join(pair, between))
+	}
+	return strings.Join(pairs, ","), ok && n.Kind == yaml.MappingNode
+}
+
+// scalars are the entries of a list, or the keys and values of a mapping. It is false if one of them is no single value.
+func scalars(n *yaml.Node) ([]string, bool) {
+	var out []string
+	for _, entry := range n.Content {
+		entry = follow(entry)
+		if entry.Kind != yaml.ScalarNode || isNull(entry) {
+			return nil, false
+		}
+		out = append(out, entry.Value)
+	}
+	return out, true
 }

@@ -85,14 +85,14 @@ func unreadable(name string, err error) error {
 }
 
 // Place says where a field is, in the words of the file that the cluster was read from: its line and column, both counted
-// from 1, and what the file calls it. They are 0 and "" if the file has neither the field nor one around it.
+// from 1, and what the file calls it. They are 0 and "" if it is not in the file.
 func (c *Cluster) Place(field string) (line, column int, name string) {
-	at := c.places.of(fieldPath(field))
-	if at.line == 0 {
-		return 0, 0, ""
-	}
+	at := c.places[fieldPath(field)]
 	return at.line, at.column, string(at.path)
 }
+
+// Forget says that a field of the file counts no more, because a flag has another value: it has no [Cluster.Place].
+func (c *Cluster) Forget(field string) { delete(c.places, fieldPath(field)) }
 
 // parse turns a file's content into a cluster. dir is the file's folder, where relative paths start from; in a file of
 // kind they start from workDir, as kind has it.

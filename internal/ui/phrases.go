@@ -119,7 +119,7 @@ var phrases = map[event.Kind]phrase{
 var subjects = map[string]string{
 	nodeapi.ConditionComponents:     "components are ready",
 	nodeapi.ConditionNode:           "node is Ready",
-	nodeapi.ConditionPods:           "pods' statuses are of this start",
+	nodeapi.ConditionPods:           "no pod is shown as it was before the start",
 	nodeapi.ConditionDNS:            "cluster DNS answers",
 	nodeapi.ConditionServiceAccount: "default service account exists",
 	nodeapi.ConditionAPI:            "API answers on the address in the kubeconfig",

@@ -126,7 +126,7 @@ func run(ctx context.Context, o *Options) error {
 	began := time.Now()
 	applied, err := service.Apply(ctx, plan, cluster.CreateOptions{Wait: o.Wait})
 	if err != nil {
-		return err
+		return file.Locate(err)
 	}
 	if applied.Credentials != nil {
 		if err := o.Complete(ctx, &o.Kubeconfig, applied.Credentials, file.Manifests, renderer); err != nil {

@@ -33,12 +33,15 @@ func makeSpec(o *Options, file *config.Cluster) (cluster.Spec, error) {
 	}
 	if o.Changed("api-address") {
 		spec.APIAddress = o.Spec.APIAddress
+		file.Forget("api.address")
 	}
 	if o.Changed("api-port") {
 		spec.APIPort = o.Spec.APIPort
+		file.Forget("api.port")
 	}
 	if o.Changed("image") {
 		spec.ImageRef = o.Spec.ImageRef
+		file.Forget("kubernetes.image")
 	}
 	for _, f := range []struct {
 		flag  string

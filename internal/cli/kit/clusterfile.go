@@ -60,9 +60,8 @@ func (f *ClusterFile) Locate(err error) error {
 	if line == 0 {
 		return err
 	}
-	located := *found
-	located.Details = append([]string{fmt.Sprintf("%s:%d:%d: %s", f.name, line, column, field)}, found.Details...)
-	return &located
+	found.Details = append([]string{fmt.Sprintf("%s:%d:%d: %s", f.name, line, column, field)}, found.Details...)
+	return err
 }
 
 // ThenApply is what a plan for people says of the manifests, after all else; "" if there are none.

@@ -24,8 +24,9 @@ func NewCmd(deps *kit.Deps) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [NAME]",
 		Short: "Start a stopped cluster",
-		Long: `Start a cluster that was stopped, or those of its nodes that do not run, and wait until it is ready. Its objects,
-addresses and certificates are the same as before, and so is its kubeconfig.`,
+		Long: `Start a cluster that was stopped, or those of its nodes that do not run, and wait until it is ready and its
+pods are shown as they are, not as they were. Its objects, addresses and certificates are the same as before, and so
+is its kubeconfig.`,
 		Example: `  skiff start
   skiff start demo --wait 30s`,
 		Args:              kit.Args(0, 1, ""),

@@ -1,6 +1,6 @@
 // Package component describes each part of a node that runs inside the Kubernetes process: one file each,
 // a function from [Node] to a [supervise.Component]. It is the only package that imports
-// k8s.io/kubernetes: another minor version of Kubernetes changes these files and no others.
+// k8s.io/kubernetes: another minor version of Kubernetes changes these files, and little besides, which CONTRIBUTING.md names.
 //
 // Upstream code runs through its Go API (options and Run), never through its New…Command functions: those
 // install signal handlers that panic when a second component does the same. What upstream is told are the

@@ -2,18 +2,17 @@ package kubernetes
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -79,6 +78,26 @@ func (a *awaited) see(s nodeapi.ComponentStatus) {
 	}
 }
 
+// missed names those that were not ready yet.
+func (a *awaited) missed() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Keys(a.missing)), ", ")
+}
+
+// wait waits until they are, and says so of a clause meanwhile. It is false if ctx ends first.
+func (c *contract) wait(ctx context.Context, a *awaited, clause string) bool {
+	if missed := a.missed(); missed != "" {
+		c.set(clause, "not ready yet: "+missed)
+	}
+	select {
+	case <-a.ready:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // Component takes a component's new status.
 func (c *contract) Component(s nodeapi.ComponentStatus) {
 	c.api.see(s)
@@ -119,38 +138,15 @@ func (c *contract) Watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		follow(ctx, client, "nodes", "", c.node.Node, &corev1.Node{}, func(o *corev1.Node) {
-			c.set(nodeapi.ConditionNode, nodeNotReady(o))
-		})
-		return nil
-	})
+	var following sync.WaitGroup
+	following.Go(func() { c.followNode(ctx, client) })
 	if slices.Contains(nodeapi.RemoteConditions(c.node.Role), nodeapi.ConditionServiceAccount) {
-		group.Go(func() error {
-			c.followServiceAccount(ctx, client)
-			return nil
-		})
+		following.Go(func() { c.followServiceAccount(ctx, client) })
 	}
-	group.Go(func() error {
-		c.followPods(ctx, client, askRuntime)
-		return nil
-	})
-	group.Go(func() error {
-		c.followDNS(ctx)
-		return nil
-	})
-	return group.Wait()
-}
-
-func (c *contract) followServiceAccount(ctx context.Context, client kubernetes.Interface) {
-	follow(ctx, client, "serviceaccounts", metav1.NamespaceDefault, "default", &corev1.ServiceAccount{}, func(o *corev1.ServiceAccount) {
-		missing := ""
-		if o == nil {
-			missing = "the controller manager has not made the service account default/default yet"
-		}
-		c.set(nodeapi.ConditionServiceAccount, missing)
-	})
+	following.Go(func() { c.followPods(ctx, client, askRuntime) })
+	following.Go(func() { c.followDNS(ctx) })
+	following.Wait()
+	return nil
 }
 
 // follow calls each with an object now and whenever it changes; with nil when there is none.
@@ -185,26 +181,4 @@ func follow[T runtime.Object](ctx context.Context, client kubernetes.Interface, 
 		}
 	}()
 	controller.RunWithContext(ctx)
-}
-
-// nodeNotReady says why a node is not Ready, "" if it is.
-func nodeNotReady(node *corev1.Node) string {
-	if node == nil {
-		return "the kubelet has not registered the node yet"
-	}
-	for _, cond := range node.Status.Conditions {
-		if cond.Type != corev1.NodeReady {
-			continue
-		}
-		if cond.Status != corev1.ConditionTrue {
-			return cond.Message
-		}
-		for _, taint := range node.Spec.Taints {
-			if taint.Key == corev1.TaintNodeNotReady {
-				return "the node controller has not taken the not-ready taint away yet"
-			}
-		}
-		return ""
-	}
-	return "the kubelet has not reported the node's status yet"
 }

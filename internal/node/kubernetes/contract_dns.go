@@ -26,9 +26,7 @@ const (
 
 // followDNS asks cluster DNS for the API server through the address of the kube-dns Service.
 func (c *contract) followDNS(ctx context.Context) {
-	select {
-	case <-c.dns.ready:
-	case <-ctx.Done():
+	if !c.wait(ctx, c.dns, nodeapi.ConditionDNS) {
 		return
 	}
 	server := net.JoinHostPort(c.node.DNSServiceIPs[0].String(), "53")

@@ -21,8 +21,12 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// runtimeRetry is the pause after a question that containerd did not answer.
-const runtimeRetry = time.Second
+const (
+	// runtimeRetry is the pause after a question that containerd did not answer.
+	runtimeRetry = time.Second
+	// runtimeTimeout is how long an answer may take.
+	runtimeTimeout = 5 * time.Second
+)
 
 // runningContainers asks the container runtime for the IDs of all containers that run.
 type runningContainers func(ctx context.Context) (map[string]bool, error)
@@ -31,10 +35,11 @@ type runningContainers func(ctx context.Context) (map[string]bool, error)
 // the kubelet tells from then on is true at any time. A pod's status is what its kubelet said last, so after a stop it is
 // that of containers that ended with the node: running and ready. Who waits for that pod would be content at once, and
 // Services would send requests there.
+//
+// The containers in question are found once. None of them will ever run again, so that the end comes however many pods
+// start and end meanwhile.
 func (c *contract) followPods(ctx context.Context, client kubernetes.Interface, running runningContainers) {
-	select {
-	case <-c.kubelet.ready:
-	case <-ctx.Done():
+	if !c.wait(ctx, c.kubelet, nodeapi.ConditionPods) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -43,31 +48,59 @@ func (c *contract) followPods(ctx context.Context, client kubernetes.Interface, 
 	select {
 	case <-synced:
 	case <-ctx.Done():
+		return
 	}
-	for ctx.Err() == nil {
-		var retry <-chan time.Time
-		outdated, err := outdatedPods(ctx, pods(), running)
-		switch {
-		case err != nil:
-			c.set(nodeapi.ConditionPods, "containerd does not say which containers run: "+err.Error())
-			retry = time.After(runtimeRetry)
-		case len(outdated) > 0:
-			c.set(nodeapi.ConditionPods, untold(outdated))
-		default:
-			c.set(nodeapi.ConditionPods, "")
+	said := map[string]bool{}
+	for _, pod := range pods() {
+		for _, id := range saidToRun(pod) {
+			said[id] = true
+		}
+	}
+	ended, err := endedContainers(ctx, said, running)
+	for err != nil {
+		c.set(nodeapi.ConditionPods, "containerd does not say which containers run: "+err.Error())
+		select {
+		case <-time.After(runtimeRetry):
+		case <-ctx.Done():
+			return
+		}
+		ended, err = endedContainers(ctx, said, running)
+	}
+	for {
+		outdated := podsWith(ended, pods())
+		c.set(nodeapi.ConditionPods, untold(outdated))
+		if len(outdated) == 0 {
 			return
 		}
 		select {
 		case <-changed:
-		case <-retry:
 		case <-ctx.Done():
+			return
 		}
 	}
 }
 
+// endedContainers are those of some containers that do not run.
+func endedContainers(ctx context.Context, said map[string]bool, running runningContainers) (map[string]bool, error) {
+	if len(said) == 0 {
+		return nil, nil
+	}
+	run, err := running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ended := map[string]bool{}
+	for id := range said {
+		if !run[id] {
+			ended[id] = true
+		}
+	}
+	return ended, nil
+}
+
 // watchPods keeps a list of a node's pods until ctx ends. synced is closed when it is whole; changed has something in it when
 // the list has changed since changed was last read.
-func watchPods(ctx context.Context, client kubernetes.Interface, node string) (pods func() []any, synced, changed <-chan struct{}) {
+func watchPods(ctx context.Context, client kubernetes.Interface, node string) (pods func() []*corev1.Pod, synced, changed <-chan struct{}) {
 	news := make(chan struct{}, 1)
 	tell := func() {
 		select {
@@ -96,33 +129,26 @@ func watchPods(ctx context.Context, client kubernetes.Interface, node string) (p
 		},
 	})
 	go controller.RunWithContext(ctx)
-	return store.List, controller.HasSyncedChecker().Done(), news
+	list := func() []*corev1.Pod {
+		var out []*corev1.Pod
+		for _, o := range store.List() {
+			out = append(out, o.(*corev1.Pod))
+		}
+		return out
+	}
+	return list, controller.HasSyncedChecker().Done(), news
 }
 
-// outdatedPods are the names of pods that are said to have a container running that does not.
-func outdatedPods(ctx context.Context, pods []any, running runningContainers) ([]string, error) {
-	said := map[string][]string{} // the containers that a pod is said to run
-	for _, o := range pods {
-		pod := o.(*corev1.Pod)
-		if ids := saidToRun(pod); len(ids) > 0 {
-			said[pod.Namespace+"/"+pod.Name] = ids
+// podsWith are the names of pods that are said to run one of some containers.
+func podsWith(containers map[string]bool, pods []*corev1.Pod) []string {
+	var names []string
+	for _, pod := range pods {
+		if slices.ContainsFunc(saidToRun(pod), func(id string) bool { return containers[id] }) {
+			names = append(names, pod.Namespace+"/"+pod.Name)
 		}
 	}
-	if len(said) == 0 {
-		return nil, nil
-	}
-	runs, err := running(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var outdated []string
-	for name, ids := range said {
-		if slices.ContainsFunc(ids, func(id string) bool { return !runs[id] }) {
-			outdated = append(outdated, name)
-		}
-	}
-	slices.Sort(outdated)
-	return outdated, nil
+	slices.Sort(names)
+	return names
 }
 
 // saidToRun are the IDs of a pod's containers that run by its status; none of a pod that has ended.
@@ -143,9 +169,12 @@ func saidToRun(pod *corev1.Pod) []string {
 	return ids
 }
 
-// untold says that pods are shown as they were.
+// untold says that pods are shown as they were, "" if there is none.
 func untold(pods []string) string {
-	if len(pods) == 1 {
+	switch len(pods) {
+	case 0:
+		return ""
+	case 1:
 		return fmt.Sprintf("the kubelet has not told yet how pod %s is since the node started", pods[0])
 	}
 	return fmt.Sprintf("the kubelet has not told yet how %d pods are since the node started, %s among them", len(pods), pods[0])
@@ -158,6 +187,8 @@ func askRuntime(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, runtimeTimeout)
+	defer cancel()
 	list, err := runtimeapi.NewRuntimeServiceClient(conn).ListContainers(ctx, &runtimeapi.ListContainersRequest{
 		Filter: &runtimeapi.ContainerFilter{State: &runtimeapi.ContainerStateValue{State: runtimeapi.ContainerState_CONTAINER_RUNNING}},
 	})

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/skiff-cluster/skiff/internal/node/component"
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -29,79 +32,100 @@ func podThat(name, runs string) *corev1.Pod {
 	}
 }
 
-// TestOutdatedPods: a pod's status is of another time when a container runs by it, and not by the runtime.
-func TestOutdatedPods(t *testing.T) {
-	waits, ended, sidecar, debugged := podThat("waits", "gone"), podThat("ended", "gone"), podThat("sidecar", "a"), podThat("debugged", "a")
+// TestSaidToRun: containers of all kinds run by a pod's status, and none of a pod that has ended.
+func TestSaidToRun(t *testing.T) {
+	waits, ended, more := podThat("waits", "a"), podThat("ended", "a"), podThat("more", "a")
 	waits.Status.ContainerStatuses[1].State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{}}
 	ended.Status.Phase = corev1.PodFailed
-	running := corev1.ContainerStatus{ContainerID: "containerd://gone", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}
-	sidecar.Status.InitContainerStatuses = []corev1.ContainerStatus{running}
-	debugged.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{running}
+	running := func(id string) []corev1.ContainerStatus {
+		return []corev1.ContainerStatus{{ContainerID: "containerd://" + id, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	}
+	more.Status.InitContainerStatuses, more.Status.EphemeralContainerStatuses = running("sidecar"), running("debugger")
 	for _, tc := range []struct {
-		what string
-		pods []any
+		pod  *corev1.Pod
 		want []string
 	}{
-		{"no pod", nil, nil},
-		{"one that runs", []any{podThat("runs", "a")}, nil},
-		{"one that ran", []any{podThat("ran", "gone")}, []string{"default/ran"}},
-		{"those that nobody says to run", []any{waits, ended, &corev1.Pod{}}, nil},
-		{"all kinds of containers", []any{sidecar, debugged, podThat("runs", "b")}, []string{"default/debugged", "default/sidecar"}},
+		{&corev1.Pod{}, nil}, {podThat("runs", "a"), []string{"a"}}, {waits, nil}, {ended, nil}, {more, []string{"sidecar", "a", "debugger"}},
 	} {
-		got, err := outdatedPods(t.Context(), tc.pods, func(context.Context) (map[string]bool, error) { return map[string]bool{"a": true, "b": true}, nil })
-		if err != nil || !slices.Equal(got, tc.want) {
-			t.Errorf("%s: %q, %v, want %q", tc.what, got, err, tc.want)
+		if got := saidToRun(tc.pod); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %q, want %q", tc.pod.Name, got, tc.want)
 		}
 	}
 }
 
-// TestFollowPods waits until the kubelet has told of each pod, asks the runtime again if it does not answer, and then
-// does not follow pods any longer.
+// TestFollowPods waits until the kubelet has told of each pod that was shown as before, asks the runtime again if it does
+// not answer, and does not follow pods any longer than that.
 func TestFollowPods(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	told := make(chan nodeapi.Condition, 10)
-	c := newContract(&component.Node{Config: nodeapi.Config{Role: nodeapi.RoleAgent, Node: "n"}}, func(is nodeapi.Condition) {
-		if is.Name == nodeapi.ConditionPods {
-			told <- is
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		c := newContract(&component.Node{Config: nodeapi.Config{Role: nodeapi.RoleAgent, Node: "n"}}, func(is nodeapi.Condition) {
+			if is.Name == nodeapi.ConditionPods {
+				told = append(told, is.Message)
+			}
+		})
+		client := fake.NewClientset(podThat("runs", "a"), podThat("one", "gone"), podThat("two", "gone-2"))
+		var asked []string
+		note := func(verb, fields string) { asked = append(asked, verb+" "+fields) }
+		client.PrependReactor("list", "pods", func(action clienttesting.Action) (bool, runtime.Object, error) {
+			note("list", action.(clienttesting.ListAction).GetListRestrictions().Fields.String())
+			return false, nil, nil
+		})
+		client.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
+			note("watch", action.(clienttesting.WatchAction).GetWatchRestrictions().Fields.String())
+			return false, nil, nil
+		})
+		failures := 1
+		running := func(context.Context) (map[string]bool, error) {
+			if failures--; failures >= 0 {
+				return nil, errors.New("out of order")
+			}
+			return map[string]bool{"a": true}, nil
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			c.followPods(t.Context(), client, running)
+		}()
+		synctest.Wait()
+		c.Component(nodeapi.ComponentStatus{Name: component.NameKubelet, State: nodeapi.StateReady})
+		time.Sleep(2 * runtimeRetry)
+		for _, pod := range []*corev1.Pod{
+			podThat("one", "new"),  // has told
+			podThat("runs", "b"),   // was as it is, and goes on to live
+			podThat("two", "new2"), // has told
+		} {
+			if _, err := client.CoreV1().Pods("default").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		select {
+		case <-ended:
+		default:
+			t.Error("it goes on though all is told")
+		}
+		if want := []string{
+			"the API server does not answer yet", "not ready yet: kubelet", "containerd does not say which containers run: out of order",
+			"the kubelet has not told yet how 2 pods are since the node started, default/one among them",
+			"the kubelet has not told yet how pod default/two is since the node started", "",
+		}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		if want := []string{"list spec.nodeName=n", "watch spec.nodeName=n"}; !slices.Equal(asked, want) {
+			t.Errorf("asked the API for %q, want %q", asked, want)
 		}
 	})
-	next := func(want string) {
-		t.Helper()
-		select {
-		case is := <-told:
-			if is.Message != want || is.Met != (want == "") {
-				t.Fatalf("told %+v, want %q", is, want)
-			}
-		case <-ctx.Done():
-			t.Fatalf("nothing was told; want %q", want)
-		}
-	}
-	next("the API server does not answer yet")
+}
 
-	client := fake.NewClientset(podThat("one", "gone"), podThat("two", "gone"))
-	failures := 1
-	running := func(context.Context) (map[string]bool, error) {
-		if failures--; failures >= 0 {
-			return nil, errors.New("out of order")
-		}
-		return map[string]bool{"new": true}, nil
-	}
-	var following sync.WaitGroup
-	following.Go(func() { c.followPods(ctx, client, running) })
+// TestFollowNoPods does not ask the runtime where no pod is said to run: so it is when a node is made.
+func TestFollowNoPods(t *testing.T) {
+	c := newContract(&component.Node{Config: nodeapi.Config{Role: nodeapi.RoleAgent, Node: "n"}}, func(nodeapi.Condition) {})
 	c.Component(nodeapi.ComponentStatus{Name: component.NameKubelet, State: nodeapi.StateReady})
-	next("containerd does not say which containers run: out of order")
-	next("the kubelet has not told yet how 2 pods are since the node started, default/one among them")
-	for _, step := range []struct{ name, want string }{
-		{"one", "the kubelet has not told yet how pod default/two is since the node started"}, {"two", ""},
-	} {
-		if _, err := client.CoreV1().Pods("default").UpdateStatus(ctx, podThat(step.name, "new"), metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		next(step.want)
-	}
-	following.Wait()
-	if ctx.Err() != nil {
-		t.Error("it goes on though all is told")
+	c.followPods(t.Context(), fake.NewClientset(), func(context.Context) (map[string]bool, error) {
+		t.Error("the runtime was asked")
+		return nil, nil
+	})
+	if is := c.last[nodeapi.ConditionPods]; !is.Met {
+		t.Errorf("told %+v", is)
 	}
 }

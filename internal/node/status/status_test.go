@@ -40,13 +40,15 @@ func condition(name string, met bool) nodeapi.Event {
 }
 
 func healthyRun() []nodeapi.Event {
-	return []nodeapi.Event{
+	events := []nodeapi.Event{
 		component("kubelet", nodeapi.StateWaiting),
 		{Kind: nodeapi.EventHosted},
 		component("kubelet", nodeapi.StateReady),
-		condition(nodeapi.ConditionNode, true), condition(nodeapi.ConditionDNS, true),
-		condition(nodeapi.ConditionServiceAccount, true),
 	}
+	for _, name := range nodeapi.RemoteConditions(nodeapi.RoleServer) {
+		events = append(events, condition(name, true))
+	}
+	return events
 }
 
 // TestReadyOnce follows a node through a start, the death of its Kubernetes process, and a second start.
@@ -134,7 +136,7 @@ func TestServe(t *testing.T) {
 		}
 		got = s
 	}
-	if got.Node != "n" || len(got.Conditions) != 4 {
+	if got.Node != "n" || len(got.Conditions) != 1+len(nodeapi.RemoteConditions(nodeapi.RoleServer)) {
 		t.Errorf("%+v", got)
 	}
 	cancel()

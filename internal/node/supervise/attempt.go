@@ -13,7 +13,8 @@ const (
 	// readyPatience is how long a component may be starting before it is said what it waits for. It doubles
 	// each time: a Ready that does work, instead of only waiting, must get to its end on a slow machine.
 	readyPatience = 5 * time.Second
-	// healthEvery and unhealthyEvery are the pauses between two probes of a component that has no pause of its own.
+	// healthEvery is the pause between two probes of a component that has none of its own, unhealthyEvery the longest one
+	// while it is unhealthy.
 	healthEvery    = 10 * time.Second
 	unhealthyEvery = 2 * time.Second
 	// healthTimeout is how long one probe may take.

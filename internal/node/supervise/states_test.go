@@ -142,11 +142,11 @@ func TestStates(t *testing.T) {
 // TestHealthEvery asks a component that wants it more often than others.
 func TestHealthEvery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := fake("app", nil, Restart{}, fakeRun{sickFrom: 3500 * time.Millisecond, sickTo: 5500 * time.Millisecond})
+		c := fake("app", nil, Restart{}, fakeRun{sickFrom: 3500 * time.Millisecond, sickTo: 4500 * time.Millisecond})
 		c.HealthEvery = time.Second
 		h, _, err := runFor(t, 8*time.Second, c)
 		h.check(t, true, []string{
-			"0s app starting", "0s app ready", "4s app unhealthy: sick", "6s app ready: sick", "8s app stopped: sick",
+			"0s app starting", "0s app ready", "4s app unhealthy: sick", "5s app ready: sick", "8s app stopped: sick",
 		})
 		if err != nil {
 			t.Error(err)
