@@ -64,14 +64,8 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if n.Role == nodeapi.RoleEdge {
 		opts.Force = true // it has no pods
 	}
-	if !opts.Force && c.named(c.server()).State != NodeRunning {
-		if _, err := s.whole(ctx, cluster); err != nil {
-			return err
-		}
-		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", cluster, c.State, n.Name), Hint: c.wake()}
-	}
 	if !opts.Force {
-		if err := c.reachable(); err != nil {
+		if err := c.lets(n); err != nil {
 			return err
 		}
 	}
@@ -79,43 +73,68 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 	if err != nil {
 		return err
 	}
-	cordoned := false
-	err = s.carryOut(ctx, "the removal of node "+n.Name, removalSteps(n, opts), func(ctx context.Context, step Step) error {
-		switch step.Kind {
-		case event.KindDrain:
-			var err error
-			cordoned, err = s.Kube.Drain(ctx, creds, n.Name, s.tellPods(step))
-			if err != nil {
-				return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move", n.Name), Cause: err,
-					Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', or remove the node without waiting for them: 'skiff --cluster %s node remove %s --force'.", cluster, cluster, n.Name)}
-			}
-			return nil
-		case event.KindMember:
-			if _, err := s.members(ctx, c.Name, helper, "remove", n.Name); err != nil {
-				return err
-			}
-			cordoned = false // it can run no pods without the datastore
-			return nil
-		case event.KindStop:
-			if n.State != NodeExited && n.State != NodeCreated && n.State != nodeLost {
-				if err := s.stopNode(ctx, n); err != nil {
-					return err
-				}
-			}
-			cordoned = false // it runs no more
-			return nil
-		}
-		if slices.Contains(c.leftovers, n.Name) {
-			if err := s.discard(ctx, n.Name); err != nil {
-				return err
-			}
-		}
-		return s.removeNode(ctx, creds, n, opts)
-	})
-	if cordoned { // by us, not by the user
+	r := &nodeRemoval{service: s, cluster: c, node: n, helper: helper, creds: creds, opts: opts}
+	err = s.carryOut(ctx, "the removal of node "+n.Name, removalSteps(n, opts), r.do)
+	if r.cordoned { // by us, not by the user
 		err = errors.Join(err, s.uncordon(ctx, creds, cluster, n.Name))
 	}
 	return err
+}
+
+// lets refuses to remove a node in order where there is nobody who could let its pods move.
+func (c *Cluster) lets(n Node) error {
+	switch {
+	case c.named(c.server()).State == NodeRunning:
+		return c.reachable()
+	case c.State == StateIncomplete:
+		return c.incomplete()
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and the pods of node %s cannot move", c.Name, c.State, n.Name), Hint: c.wake()}
+}
+
+// nodeRemoval is the removal of a node while it is carried out.
+type nodeRemoval struct {
+	service *Service
+	cluster *Cluster
+	node    Node
+	helper  string // the server that is asked to remove a member
+	creds   *Credentials
+	opts    RemoveOptions
+	// cordoned is true as long as the node takes no pods because of this removal and could run some.
+	cordoned bool
+}
+
+func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
+	s, n := r.service, r.node
+	switch step.Kind {
+	case event.KindDrain:
+		if r.cordoned, err = s.Kube.Drain(ctx, r.creds, n.Name, s.tellPods(step)); err != nil {
+			return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move", n.Name), Cause: err,
+				Hint: fmt.Sprintf("See what is in their way with 'skiff --cluster %s kubectl get pods -A -o wide', or remove the node without waiting for them: 'skiff --cluster %s node remove %s --force'.",
+					r.cluster.Name, r.cluster.Name, n.Name)}
+		}
+		return nil
+	case event.KindMember:
+		if _, err := s.members(ctx, r.cluster.Name, r.helper, "remove", n.Name); err != nil {
+			return err
+		}
+		r.cordoned = false // it can run no pods without the datastore
+		return nil
+	case event.KindStop:
+		if n.State != NodeExited && n.State != NodeCreated && n.State != nodeLost {
+			if err := s.stopNode(ctx, n); err != nil {
+				return err
+			}
+		}
+		r.cordoned = false // it runs no more
+		return nil
+	}
+	if slices.Contains(r.cluster.leftovers, n.Name) {
+		if err := s.discard(ctx, n.Name); err != nil {
+			return err
+		}
+	}
+	return s.removeNode(ctx, r.creds, n, r.opts)
 }
 
 // nodeOrRest finds a node by name, also if only its data are left.
