@@ -331,6 +331,7 @@ func TestClusterIsPaused(t *testing.T) {
 	}
 	f.Step("skiff resume")
 	f.Skiff("resume", f.Name)
+	f.Kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=0") // at once
 	f.Eventually("the counter goes on", func(context.Context) error {
 		now := f.counted()
 		return want(now > counted, "it is at %d, and was at %d", now, counted)

@@ -124,6 +124,22 @@ func (o *observation) choosePort(spec Spec, avoid avoided) (uint16, error) {
 		Hint: "Name one: --api-port of 'skiff create', or api.port in a cluster file."}
 }
 
+// groupPort is a port of the host that a group of nodes is to have, and the field of a cluster file that says so.
+type groupPort struct {
+	field string
+	port  uint16
+}
+
+// refusePorts refuses ports of groups that another program listens on.
+func (o *observation) refusePorts() error {
+	if len(o.busyGroupPorts) == 0 {
+		return nil
+	}
+	p := o.busyGroupPorts[0]
+	return &fault.Error{Code: fault.PortInUse, Summary: fmt.Sprintf("port %d of the host, which is to lead to a node, is in use", p.port), Field: p.field,
+		Hint: "Choose another, or stop what uses it ('docker ps' shows the ports of containers)."}
+}
+
 func ports(name string) iter.Seq[uint16] {
 	return func(yield func(uint16) bool) {
 		const span = lastAPIPort - firstAPIPort + 1
@@ -163,6 +179,13 @@ func (s *Service) probe(o *observation, spec Spec, avoid avoided) {
 		nets = hostSubnets
 	}
 	o.hostSubnets = nets()
+	for i, g := range spec.Groups {
+		for j, p := range g.Ports {
+			if addr, err := netip.ParseAddr(p.HostIP); err == nil && p.Protocol == "tcp" && busy(addr, p.HostPort) {
+				o.busyGroupPorts = append(o.busyGroupPorts, groupPort{field: fmt.Sprintf("nodes[%d].ports[%d].hostPort", i, j), port: p.HostPort})
+			}
+		}
+	}
 	addr := netip.MustParseAddr(spec.APIAddress)
 	if spec.APIPort != 0 {
 		o.busyPorts[spec.APIPort] = busy(addr, spec.APIPort)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest"
@@ -158,6 +159,10 @@ func (k *kube) Uncordon(ctx context.Context, _ *cluster.Credentials, node string
 
 func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node string) error {
 	return k.call(ctx, "delete", node)
+}
+
+func (k *kube) Settle(ctx context.Context, _ *cluster.Credentials, nodes []string, _ time.Time) error {
+	return k.call(ctx, "settle", strings.Join(nodes, " "))
 }
 
 // said are the calls so far.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
@@ -19,6 +20,9 @@ type Kube interface {
 	Vacate(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)
 	// ChangeNode changes labels and taints of a node's object.
 	ChangeNode(ctx context.Context, creds *Credentials, node string, change NodeChange) error
+	// Settle waits until nodes that were frozen have each given a sign of life after a time, are Ready, and are not given up
+	// any more for the time that they gave none.
+	Settle(ctx context.Context, creds *Credentials, nodes []string, since time.Time) error
 	// DeleteNode removes a node's object. That it is gone is no failure.
 	DeleteNode(ctx context.Context, creds *Credentials, node string) error
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,13 +74,18 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 		}
 		steps = append(steps, step)
 	}
-	if err := s.bringUp(ctx, "the starting of cluster "+c.Name, c, creds, steps, wait); err != nil {
+	err = s.bringUp(ctx, "the starting of cluster "+c.Name, c, creds, steps, wait)
+	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Code == fault.Canceled && f.Hint == "" {
+		f.Hint = fmt.Sprintf("What was started runs on: 'skiff start %s' waits for it, and 'skiff stop %s' stops it.", c.Name, c.Name)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, c.Name)
 }
 
-// bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers.
+// bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers. Of nodes
+// that were frozen, what the API has is from before: that they are Ready is true again when they have said so.
 func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
 	r := s.newReadiness(c.Name, wait, lookCloser(c.Name))
 	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
@@ -96,7 +102,17 @@ func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *C
 	if !entryRuns {
 		check.Skip, check.Detail = true, c.entry+" does not run"
 	}
-	return s.carryOut(ctx, what, append(steps, check), func(ctx context.Context, step Step) error {
+	steps = append(steps, check)
+	settle := Step{ID: "ready/nodes", Kind: event.KindCheck, Subject: nodeapi.ConditionNode, Detail: "signs of life of those that were frozen", After: []string{check.ID}}
+	thawed := c.thawed(steps)
+	if len(thawed) > 0 && entryRuns {
+		steps = append(steps, settle)
+	}
+	began := time.Now()
+	return s.carryOut(ctx, what, steps, func(ctx context.Context, step Step) error {
+		if step.ID == settle.ID {
+			return r.settle(ctx, creds, thawed, began)
+		}
 		switch step.Kind {
 		case event.KindResume:
 			return s.Engine.UnpauseContainer(ctx, step.Subject)
@@ -110,6 +126,28 @@ func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *C
 		}
 		return r.checkAPI(ctx, creds)
 	})
+}
+
+// thawed are the nodes of Kubernetes that steps let go on.
+func (c *Cluster) thawed(steps []Step) []string {
+	var names []string
+	for _, step := range steps {
+		if step.Kind == event.KindResume && !step.Skip && c.named(step.Subject).Role != nodeapi.RoleEdge {
+			names = append(names, step.Subject)
+		}
+	}
+	return names
+}
+
+// settle waits until the API has nodes that were frozen as they are.
+func (r *readiness) settle(ctx context.Context, creds *Credentials, nodes []string, since time.Time) error {
+	limited, cancel := context.WithTimeout(ctx, r.wait)
+	defer cancel()
+	err := r.service.Kube.Settle(limited, creds, nodes, since)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("not all nodes of cluster %s are Ready after %s", creds.Cluster, r.wait), Cause: err, Hint: r.hint}
 }
 
 // NodeNames returns the whole names of nodes of a cluster, each once, in the order given. A name may leave out the
@@ -224,11 +262,20 @@ func (s *Service) Resume(ctx context.Context, name string) error {
 	if c.State == StateStopped {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not paused but stopped", name), Hint: c.wake()}
 	}
+	var paused []Node
 	resume := func(n Node) string {
 		if n.State == NodePaused {
 			return "let it go on"
 		}
 		return ""
+	}
+	for _, n := range c.Nodes {
+		if resume(n) != "" {
+			paused = append(paused, n)
+		}
+	}
+	if err := c.refuseMinority(paused); err != nil {
+		return err
 	}
 	steps := s.stepsByRole(c, event.KindResume, resume, nodeapi.RoleServer, nodeapi.RoleAgent, nodeapi.RoleEdge)
 	creds, err := s.credentials(ctx, c)

@@ -100,6 +100,37 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestThawedNodesSettle: what the API has of nodes that were frozen is from before, so they are waited for, and only they.
+func TestThawedNodesSettle(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 1)
+	must(t, w.engine.PauseContainer(t.Context(), "skiff-demo-agent-1"))
+	must(t, w.Resume(t.Context(), "demo"))
+	must(t, w.Pause(t.Context(), "demo"))
+	w.mustStart(t)
+	w.mustStart(t)
+	if want := []string{"settle skiff-demo-agent-1", "settle skiff-demo-server-1 skiff-demo-server-2 skiff-demo-server-3 skiff-demo-agent-1"}; !slices.Equal(w.kube.said(), want) {
+		t.Errorf("asked of the API: %q, want %q", w.kube.said(), want)
+	}
+	must(t, w.Pause(t.Context(), "demo"))
+	w.kube.on = func(context.Context, string) error { return errors.New("no sign of life") }
+	wantFault(t, w.Resume(t.Context(), "demo"), fault.NotReady, "not all nodes of cluster demo are Ready", "no sign of life", "skiff bundle demo")
+}
+
+// TestResumeWithoutMajority is refused at once: no node would get ready.
+func TestResumeWithoutMajority(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 1)
+	w.engine.Kill("skiff-demo-server-1", 137)
+	w.engine.Kill("skiff-demo-server-2", 137)
+	must(t, w.Pause(t.Context(), "demo"))
+	before := w.changes()
+	wantFault(t, w.Resume(t.Context(), "demo"), fault.NotReady, "1 would run", "skiff start demo")
+	if w.changes() != before {
+		t.Error("something was changed")
+	}
+}
+
 // TestStartAwaits returns only when the nodes are ready, and starts only those that do not run.
 func TestStartAwaits(t *testing.T) {
 	w := newWorld(t)

@@ -137,15 +137,19 @@ type Node struct {
 
 // Status is a cluster with what its nodes report of themselves.
 type Status struct {
-	Name       string `json:"name"`
-	State      State  `json:"state"`
-	Ready      bool   `json:"ready"` // nothing is missing, see Missing
-	Kubernetes string `json:"kubernetes"`
-	Endpoint   string `json:"endpoint"`
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	Ready bool   `json:"ready"` // nothing is missing
+	// Missing says what is, in sentences for people.
+	Missing    []string `json:"missing,omitempty"`
+	Kubernetes string   `json:"kubernetes"`
+	Endpoint   string   `json:"endpoint"`
 	// API is the clause of the readiness contract that no node can tell: the API answers the administrator at Endpoint.
 	// nil if no node runs that could answer.
-	API   *nodeapi.Condition `json:"api,omitempty"`
-	Nodes []NodeStatus       `json:"nodes"`
+	API *nodeapi.Condition `json:"api,omitempty"`
+	// Majority of the servers, without which a datastore of several neither reads nor writes; nil if there is one server.
+	Majority *nodeapi.Condition `json:"majority,omitempty"`
+	Nodes    []NodeStatus       `json:"nodes"`
 }
 
 // NodeStatus is a node with its own report.

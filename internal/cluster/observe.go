@@ -25,6 +25,8 @@ type observation struct {
 	// What only a creation needs to know of the host.
 	hostSubnets []netip.Prefix
 	busyPorts   map[uint16]bool
+	// busyGroupPorts are those ports that groups are to have and others listen on.
+	busyGroupPorts []groupPort
 }
 
 // objects are the engine's objects that carry one cluster's label.

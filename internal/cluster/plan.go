@@ -77,6 +77,9 @@ func (s *Service) plan(ctx context.Context, spec Spec, avoid avoided) (*Plan, er
 		return nil, err
 	}
 	s.probe(o, spec, avoid)
+	if err := o.refusePorts(); err != nil {
+		return nil, err
+	}
 	return planCreate(o, spec, image, s.Version, avoid)
 }
 

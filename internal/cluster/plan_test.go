@@ -174,6 +174,11 @@ func TestRefusals(t *testing.T) {
 			}},
 		{name: "port of a program", spec: func(s *cluster.Spec) { s.APIPort = 6443 }, code: fault.PortInUse, words: []string{"6443", "another program"},
 			world: func(_ *testing.T, w *world) { w.SetHost(func(port uint16) bool { return port == 6443 }) }},
+		{name: "port of a group", code: fault.PortInUse, words: []string{"port 8080 of the host", "is in use", "Choose another"},
+			spec: func(s *cluster.Spec) {
+				s.Groups = []cluster.Group{{Role: nodeapi.RoleServer, Count: 1, Ports: []cluster.Port{{HostIP: "127.0.0.1", HostPort: 8080, ContainerPort: 30080, Protocol: "tcp"}}}}
+			},
+			world: func(_ *testing.T, w *world) { w.SetHost(func(port uint16) bool { return port == 8080 }) }},
 		{name: "no port", code: fault.PortInUse, words: []string{"20000"}, world: func(_ *testing.T, w *world) { w.SetHost(func(uint16) bool { return true }) }},
 		{name: "no subnet", code: fault.NetworkOverlap, world: func(_ *testing.T, w *world) {
 			for i, pool := range cluster.SubnetPools {

@@ -10,23 +10,14 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Missing says what keeps the cluster from being ready, the worst first; nothing if it is.
-func (s *Status) Missing() []string {
+// missing says what keeps the cluster from being ready, the worst first; nothing if it is.
+func (s *Status) missing() []string {
 	var out []string
 	if len(s.Nodes) == 0 {
 		out = append(out, "it has no node")
 	}
-	servers, running := 0, 0
-	for _, n := range s.Nodes {
-		if n.Role == nodeapi.RoleServer {
-			servers++
-		}
-		if n.Role == nodeapi.RoleServer && n.State == NodeRunning {
-			running++
-		}
-	}
-	if need := majority(servers); servers > 1 && running < need {
-		out = append(out, fmt.Sprintf("no majority: %d of its %d servers run, and it takes %d to read and write", running, servers, need))
+	if s.Majority != nil && !s.Majority.Met {
+		out = append(out, "no majority: "+s.Majority.Message)
 	}
 	if s.API != nil && !s.API.Met {
 		out = append(out, s.API.Name+": "+s.API.Message)
@@ -42,6 +33,25 @@ func (s *Status) Missing() []string {
 		}
 	}
 	return out
+}
+
+// majority says if a majority of several servers runs, nil for one.
+func (c *Cluster) majority() *nodeapi.Condition {
+	servers, running := 0, 0
+	for _, n := range c.Nodes {
+		if n.Role == nodeapi.RoleServer {
+			servers++
+			running += choose(n.State == NodeRunning, 1, 0)
+		}
+	}
+	if servers < 2 {
+		return nil
+	}
+	is := &nodeapi.Condition{Name: "majority", Met: running >= majority(servers), Since: time.Now()}
+	if !is.Met {
+		is.Message = fmt.Sprintf("%d of its %d servers run, and it takes %d to read and write", running, servers, majority(servers))
+	}
+	return is
 }
 
 // unmet says which conditions of a node are not met, and of its components which are to blame, and why.
@@ -106,11 +116,10 @@ func (s *Service) awaitAPI(ctx context.Context, r *readiness, name string) error
 
 // Unready is the failure that the cluster is not ready, with what is missing and what to do; nil if it is ready.
 func (s *Status) Unready() error {
-	missing := s.Missing()
-	if len(missing) == 0 {
+	if len(s.Missing) == 0 {
 		return nil
 	}
-	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready", s.Name), Details: missing, Hint: s.hint()}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is not ready", s.Name), Details: s.Missing, Hint: s.hint()}
 }
 
 func (s *Status) hint() string {

@@ -52,7 +52,9 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	status.Ready = len(status.Missing()) == 0
+	status.Majority = c.majority()
+	status.Missing = status.missing()
+	status.Ready = len(status.Missing) == 0
 	return status, nil
 }
 

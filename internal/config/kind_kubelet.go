@@ -74,6 +74,9 @@ var kubeletFields = map[string]kubeletField{
 // kubelet imports a field of the kubelet's configuration as a flag.
 func (d *kubeadmDoc) kubelet(e element) {
 	field, known := kubeletFields[e.name]
+	if !known && isUnset(e.value) {
+		return
+	}
 	if !known {
 		d.skip(e, "if the kubelet has a flag for it, use kubernetes.extraArgs.kubelet of a cluster file")
 		return
@@ -86,6 +89,22 @@ func (d *kubeadmDoc) kubelet(e element) {
 	default:
 		d.kubeletFlag(element{field.flag, e.path, e.line, &yaml.Node{Kind: yaml.ScalarNode, Value: value}})
 	}
+}
+
+// isUnset is true for a value that says nothing, whatever field it is of: kubeadm prints all fields of a configuration.
+func isUnset(n *yaml.Node) bool {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return isNull(n) || n.Value == "" || n.Value == "0s" || n.Value == "0"
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			if !isUnset(follow(n.Content[i])) {
+				return false
+			}
+		}
+		return true
+	}
+	return len(n.Content) == 0
 }
 
 // value is a field's value as the flag takes it, "" if it counts as not given: a list as "a,b", a mapping as "a=b,c=d", and

@@ -51,7 +51,7 @@ var catalogue = []known{
 
 	{fault.PortInUse, []string{"port is already allocated", "bind: address already in use", "ports are not available",
 		"bind: an attempt was made to access a socket in a way forbidden"}, nil,
-		"a host port is already in use", "Choose another port, or stop what uses it ('docker ps' shows the ports of containers)."},
+		"a host port is already in use", "Stop what uses it ('docker ps' shows the ports of containers); a new cluster can have another port."},
 	{fault.DockerRefused, []string{"cannot expose privileged port", "ip_unprivileged_port_start"}, nil,
 		"rootless Docker may not publish a port below 1024", "Choose a higher port."},
 	{fault.NetworkOverlap, []string{"pool overlaps with other one", "non-overlapping ipv4 address pool", "address pools have been fully subnetted",

@@ -71,8 +71,10 @@ func write(o *Options, s *cluster.Status, now time.Time) error {
 		state += ", not ready"
 	}
 	fmt.Fprintf(o.Out, "Cluster %s: %s, Kubernetes %s, %s\n", s.Name, state, s.Kubernetes, s.Endpoint)
-	if s.API != nil {
-		printCondition(o, *s.API)
+	for _, is := range []*nodeapi.Condition{s.Majority, s.API} {
+		if is != nil {
+			printCondition(o, *is)
+		}
 	}
 	for _, n := range s.Nodes {
 		fmt.Fprintf(o.Out, "\nNode %s: %s, %s, %s\n", n.Name, n.Role, n.State, n.Address)

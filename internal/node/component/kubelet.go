@@ -83,8 +83,10 @@ func kubeletConfiguration(n *Node, c *kubeletconfig.KubeletConfiguration) {
 		c.KubeReserved = map[string]string{"memory": resource.NewQuantity(ownMemory(n), resource.BinarySI).String()}
 		c.EvictionHard["memory.available"] = resource.NewQuantity(evictionMemory(n), resource.BinarySI).String()
 	}
-	c.ImageGCHighThresholdPercent = 100
-	c.ImageGCLowThresholdPercent = 99
+	// Who sets one of the thresholds means it beside upstream's other.
+	if extra := n.ExtraArgs[NameKubelet]; extra["image-gc-high-threshold"] == "" && extra["image-gc-low-threshold"] == "" {
+		c.ImageGCHighThresholdPercent, c.ImageGCLowThresholdPercent = 100, 99
+	}
 
 	c.OOMScoreAdj = 0 // lowering it takes CAP_SYS_RESOURCE, which a node does not ask for
 	c.SerializeImagePulls = false

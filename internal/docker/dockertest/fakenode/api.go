@@ -17,8 +17,8 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
-// Serve serves what a node has on the port of the API. A server answers /readyz, and all else by handler if that is not
-// nil, on its published port if it has one and to the other containers of its network; only clients with a certificate
+// Serve serves what a node has on the port of the API. A server answers /readyz, and all else by handler, or with
+// signs of life of all nodes if that is nil, on its published port if it has one and to the other containers of its network; only clients with a certificate
 // of the cluster's authority get an answer. An edge passes on to a server that runs. An agent has nothing there.
 func Serve(p *dockertest.Process, handler http.Handler) (stop func(), err error) {
 	config, err := Config(p)
@@ -53,6 +53,8 @@ func serveAPI(p *dockertest.Process, handler http.Handler) (stop func(), err err
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 	if handler != nil {
 		mux.Handle("/", handler)
+	} else {
+		handleSigns(mux, p)
 	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert}}
