@@ -31,19 +31,27 @@ type contract struct {
 	met     chan struct{}
 	metOnce sync.Once
 
-	mu   sync.Mutex
-	last map[string]nodeapi.Condition
+	// apiBy is the component that the API is reached by.
+	apiBy string
+
+	mu sync.Mutex
+	// missing is what the clauses lack by what is known, and last what was reported of them.
+	missing map[string]string
+	last    map[string]nodeapi.Condition
+	// unreached is true while apiBy is unhealthy: what the API said of this node is then from before.
+	unreached bool
 }
 
 func newContract(node *component.Node, report func(nodeapi.Condition)) *contract {
 	c := &contract{
-		node: node, report: report, met: make(chan struct{}), last: map[string]nodeapi.Condition{},
-		api: awaiting(component.NameAPIServer), dns: awaiting(component.NameDNS, component.NameKubeProxy),
+		node: node, report: report, met: make(chan struct{}), missing: map[string]string{}, last: map[string]nodeapi.Condition{},
+		apiBy: component.NameAPIServer, dns: awaiting(component.NameDNS, component.NameKubeProxy),
 		kubelet: awaiting(component.NameKubelet),
 	}
 	if node.Role == nodeapi.RoleAgent {
-		c.api, c.dns = awaiting(component.NameBalancer), awaiting(component.NameKubeProxy)
+		c.apiBy, c.dns = component.NameBalancer, awaiting(component.NameKubeProxy)
 	}
+	c.api = awaiting(c.apiBy)
 	for _, name := range nodeapi.RemoteConditions(node.Role) {
 		c.set(name, "the API server does not answer yet")
 	}
@@ -103,12 +111,31 @@ func (c *contract) Component(s nodeapi.ComponentStatus) {
 	c.api.see(s)
 	c.dns.see(s)
 	c.kubelet.see(s)
+	if s.Name != c.apiBy {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unreached = s.State == nodeapi.StateUnhealthy
+	for name := range c.missing {
+		c.tell(name)
+	}
 }
 
-// set reports a clause if it changed; it is met if nothing is missing.
+// set says what a clause lacks; it is met if nothing is missing.
 func (c *contract) set(name, missing string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.missing[name] = missing
+	c.tell(name)
+}
+
+// tell reports a clause if it changed. The caller holds the lock.
+func (c *contract) tell(name string) {
+	missing := c.missing[name]
+	if missing == "" && c.unreached && name != nodeapi.ConditionDNS {
+		missing = "not known as long as " + c.apiBy + " is unhealthy"
+	}
 	old, known := c.last[name]
 	now := nodeapi.Condition{Name: name, Met: missing == "", Message: missing, Since: time.Now()}
 	if known && old.Met == now.Met {

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -49,6 +50,35 @@ func TestClauses(t *testing.T) {
 			t.Errorf("%+v: another reason does not begin a new time: %v, not %v", step, since, began)
 		}
 	}
+}
+
+// TestClausesWithoutAPI: what the API said of a node is from before while the API is not reached.
+func TestClausesWithoutAPI(t *testing.T) {
+	told := map[string]string{}
+	c := newContract(&component.Node{Config: nodeapi.Config{Role: nodeapi.RoleServer}}, func(is nodeapi.Condition) {
+		told[is.Name] = is.Message
+		if is.Met != (is.Message == "") {
+			t.Errorf("told %+v", is)
+		}
+	})
+	for _, name := range nodeapi.RemoteConditions(nodeapi.RoleServer) {
+		c.set(name, "")
+	}
+	c.set(nodeapi.ConditionNode, "no network")
+	is := func(state nodeapi.State, want map[string]string) {
+		t.Helper()
+		c.Component(nodeapi.ComponentStatus{Name: component.NameAPIServer, State: state})
+		if !maps.Equal(told, want) {
+			t.Errorf("the API server is %s: told %q, want %q", state, told, want)
+		}
+	}
+	known := map[string]string{nodeapi.ConditionNode: "no network", nodeapi.ConditionPods: "", nodeapi.ConditionDNS: "", nodeapi.ConditionServiceAccount: ""}
+	unknown := maps.Clone(known)
+	unknown[nodeapi.ConditionPods] = "not known as long as kube-apiserver is unhealthy"
+	unknown[nodeapi.ConditionServiceAccount] = unknown[nodeapi.ConditionPods]
+	is(nodeapi.StateReady, known)
+	is(nodeapi.StateUnhealthy, unknown)
+	is(nodeapi.StateReady, known)
 }
 
 // TestAwaited is ready when all of its components were, however often each says so.
