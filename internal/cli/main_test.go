@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +50,9 @@ func TestSignals(t *testing.T) {
 
 // TestTerminalIsClosed cancels as Ctrl-C does, and however often the terminal says so, the rollback goes on.
 func TestTerminalIsClosed(t *testing.T) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP) // the tests may run under nohup
+	defer signal.Stop(heard)
 	left := make(chan struct{}, 1)
 	ctx, release := withSignals(context.Background(), func() { left <- struct{}{} })
 	defer release()
