@@ -175,25 +175,18 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 // takes refuses a cluster that nodes cannot be added to. It takes agents while some of its nodes are stopped, if most of
 // its servers run. A server joins only where all run: a datastore gets no members while one is away.
 func (c *Cluster) takes(groups []Group) error {
-	servers, running, paused := 0, 0, 0
-	for _, n := range c.Nodes {
-		paused += choose(n.State == NodePaused, 1, 0)
-		if n.Role == nodeapi.RoleServer {
-			servers++
-			running += choose(n.State == NodeRunning, 1, 0)
-		}
-	}
+	servers, running, frozen := c.counts()
 	agents := (Spec{Groups: groups}).Count(nodeapi.RoleServer) == 0
 	switch {
 	case c.State == StateRunning:
 		return nil
-	case c.State == StatePartial && agents && running >= majority(servers) && paused == 0:
+	case c.State == StatePartial && agents && running >= majority(servers) && frozen == 0:
 		return c.reachable()
 	case c.State == StateIncomplete:
 		return c.incomplete()
 	}
 	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and %s can be added to one only %s", c.Name, c.State,
-		choose(agents, "agents", "servers"), choose(agents, "while most of its servers run", "if all of its nodes run")), Hint: c.wake()}
+		choose(agents, "agents", "servers"), choose(agents, "while most of its servers run and no node is frozen", "if all of its nodes run")), Hint: c.wake()}
 }
 
 // refuseSecondMove refuses to move the only server of a cluster while another skiff does.

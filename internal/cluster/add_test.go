@@ -330,12 +330,12 @@ func TestAddRefuses(t *testing.T) {
 			world: func(t *testing.T, w *world) { must(t, w.Pause(t.Context(), "demo")) }},
 		{name: "a server more while one is away", servers: 3, group: servers(2), code: fault.NotReady, words: []string{"is partial", "if all of its nodes run", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "server-2")) }},
-		{name: "without a majority", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"is partial", "while most of its servers run", "skiff start demo"},
+		{name: "without a majority", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"is partial", "while most of its servers run and no node is frozen", "skiff start demo"},
 			world: func(t *testing.T, w *world) {
 				must(t, w.StopNode(t.Context(), "demo", "server-2"))
 				must(t, w.StopNode(t.Context(), "demo", "server-3"))
 			}},
-		{name: "an agent frozen", servers: 1, agents: 1, group: agents(1), code: fault.NotReady, words: []string{"is partial", "skiff resume demo"},
+		{name: "an agent frozen", servers: 1, agents: 1, group: agents(1), code: fault.NotReady, words: []string{"is partial", "no node is frozen", "skiff resume demo"},
 			world: func(t *testing.T, w *world) { must(t, w.engine.PauseContainer(t.Context(), "skiff-demo-agent-1")) }},
 		{name: "without an edge", servers: 3, group: agents(1), code: fault.NotReady, words: []string{"edge-1 is exited", "skiff start demo"},
 			world: func(t *testing.T, w *world) { must(t, w.StopNode(t.Context(), "demo", "edge-1")) }},

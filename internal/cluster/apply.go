@@ -114,14 +114,7 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 // of its servers does, and the node that the API is behind.
 func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
-	servers, running, paused := 0, 0, 0
-	for _, n := range c.Nodes {
-		paused += choose(n.State == NodePaused, 1, 0)
-		if n.Role == nodeapi.RoleServer {
-			servers++
-			running += choose(n.State == NodeRunning, 1, 0)
-		}
-	}
+	servers, running, frozen := c.counts()
 	if len(c.lost) > 0 {
 		n, hint := c.lost[0], "Another skiff may be working on it. If none is, "
 		if servers == 0 { // whose volume has all the data
@@ -136,7 +129,7 @@ func (o *observation) changeable(c *Cluster) error {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", c.Name),
 			Hint: fmt.Sprintf("Run 'skiff delete %s', then create it again.", c.Name)}
 	}
-	if paused > 0 || running <= servers/2 {
+	if frozen > 0 || running < majority(servers) {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and only one that runs can be changed", c.Name, c.State), Hint: c.wake()}
 	}
 	return c.reachable()

@@ -35,15 +35,21 @@ func (s *Status) missing() []string {
 	return out
 }
 
-// majority says if a majority of several servers runs, nil for one.
-func (c *Cluster) majority() *nodeapi.Condition {
-	servers, running := 0, 0
+// counts are how many servers there are, how many of them run, and how many nodes of any role are frozen.
+func (c *Cluster) counts() (servers, running, frozen int) {
 	for _, n := range c.Nodes {
+		frozen += choose(n.State == NodePaused, 1, 0)
 		if n.Role == nodeapi.RoleServer {
 			servers++
 			running += choose(n.State == NodeRunning, 1, 0)
 		}
 	}
+	return servers, running, frozen
+}
+
+// majority says if a majority of several servers runs, nil for one.
+func (c *Cluster) majority() *nodeapi.Condition {
+	servers, running, _ := c.counts()
 	if servers < 2 {
 		return nil
 	}
