@@ -18,6 +18,7 @@ type machine struct {
 	Docker        string  `json:"docker"`
 	StorageDriver string  `json:"storageDriver"`
 	Cgroup        string  `json:"cgroup"`
+	Congestion    string  `json:"tcpCongestionControl"` // the kernel's choice for connections that make none
 }
 
 // describe asks the engine, and the kernel for the processor's name.
@@ -27,6 +28,11 @@ func (e *engine) describe() (machine, error) {
 		System: e.info.OperatingSystem, Kernel: e.info.KernelVersion, Docker: e.info.ServerVersion,
 		StorageDriver: e.info.Driver, Cgroup: fmt.Sprintf("v%s, driver %s", e.info.CgroupVersion, e.info.CgroupDriver),
 	}
+	congestion, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	if err != nil {
+		return m, err
+	}
+	m.Congestion = strings.TrimSpace(string(congestion))
 	file, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return m, err
@@ -52,6 +58,6 @@ func processorName(cpuinfo io.Reader) (string, error) {
 
 // String describes it in one line.
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %.1f GiB; %s, kernel %s; Docker %s, storage driver %s, cgroup %s",
-		m.CPU, m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Docker, m.StorageDriver, m.Cgroup)
+	return fmt.Sprintf("%s, %d cores, %.1f GiB; %s, kernel %s; Docker %s, storage driver %s, cgroup %s; TCP %s",
+		m.CPU, m.Cores, m.MemoryGiB, m.System, m.Kernel, m.Docker, m.StorageDriver, m.Cgroup, m.Congestion)
 }

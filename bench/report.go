@@ -112,6 +112,8 @@ func (o options) method() []string {
 			"name and got an answer from it.",
 		"Memory is the node container's without inactive page cache, as `docker stats` shows it; CPU is the node's " +
 			fmt.Sprintf("over %v; both on a cluster that was left alone for %v before.", o.window, o.settle),
+		fmt.Sprintf("TCP is sent for %d s by a program that writes 1 MiB at once and leaves the rest to the kernel, its choice of congestion "+
+			"control too; containers and pods in turn, %d pairs in each iteration. The ratio is of each pair.", streamSeconds, streamPairs),
 	}
 }
 

@@ -14,8 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sinkPort is where a sink listens.
-const sinkPort = "9000"
+const (
+	// sinkPort is where a sink listens.
+	sinkPort = "9000"
+	// writeSize is what a sender hands to the kernel at once, in bytes: many segments, because a sender that goes to
+	// sleep after each few measures how fast it is woken.
+	writeSize = 1 << 20
+)
 
 // sink takes connections and forgets what comes, until ctx ends. What it was sent it says to the sender at the end.
 func sink(ctx context.Context) error {
@@ -93,7 +98,7 @@ func stream(ctx context.Context, host, forSeconds, over string) (err error) {
 func send(ctx context.Context, conn *net.TCPConn, end time.Time) (taken int64, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // another connection failed
 	defer stop()
-	buffer := make([]byte, 256<<10)
+	buffer := make([]byte, writeSize)
 	for time.Now().Before(end) {
 		if _, err := conn.Write(buffer); err != nil {
 			return 0, err
@@ -111,7 +116,10 @@ func dialSink(ctx context.Context, host string) (*net.TCPConn, error) {
 	for {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(host, sinkPort))
 		if err == nil {
-			return conn.(*net.TCPConn), nil
+			tcp := conn.(*net.TCPConn)
+			// Go sends without delay unless told otherwise: what each write leaves over of whole segments would go as a
+			// small packet of its own, and packets would be measured rather than bytes.
+			return tcp, tcp.SetNoDelay(false)
 		}
 		select {
 		case <-time.After(probePause):
