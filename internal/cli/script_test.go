@@ -35,6 +35,7 @@ import (
 //	engine interrupt METHOD   be Ctrl-C at the next call of a method
 //	engine put METHOD FILE OTHER  make a file with the content of another at the next call of a method
 //	engine kill NAME     kill a container
+//	engine remove NAME   remove a container, as somebody who knows nothing of skiff
 //	engine broken        let nodes that are started from now on fail
 //	engine image REF     put an image into it
 //	engine save REF FILE an archive with an image of that name that the engine has not
@@ -159,6 +160,8 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 	case "put":
 		path, content := ts.MkAbs(args[2]), ts.ReadFile(args[3])
 		w.engine.Before(args[1], w.engine.Count(args[1])+1, func(context.Context) error { return os.WriteFile(path, []byte(content), 0o600) })
+	case "remove":
+		ts.Check(w.engine.RemoveContainer(context.Background(), args[1]))
 	case "kill":
 		w.engine.Kill(args[1], 137)
 	case "broken":

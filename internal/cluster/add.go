@@ -342,7 +342,7 @@ func (a *addition) planNodes(o *observation, everybody []Container, groups []Gro
 func (a *addition) steps() []Step {
 	const certs = "certs"
 	steps := []Step{{ID: certs, Kind: event.KindCerts, Subject: a.plan.Cluster, Detail: "signed by the cluster's authority"}}
-	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
+	check := Step{ID: stepAPI, Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + a.plan.Endpoint}
 	// Volumes come first: their names are the lock among those who add. Nothing that is there is touched before all are made.
 	volumes := []string{certs}
 	for _, n := range a.plan.nodes {

@@ -116,13 +116,7 @@ func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
 	servers, running, frozen := c.counts()
 	if len(c.lost) > 0 {
-		n, hint := c.lost[0], "Another skiff may be working on it. If none is, "
-		if servers == 0 { // whose volume has all the data
-			hint += fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", n.Name, c.Name)
-		} else {
-			hint += fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
-		}
-		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name), Hint: hint}
+		return c.withoutContainer(c.lost[0])
 	}
 	made := servers > 0 && len(at.networks) > 0 && len(at.volumes) > 0
 	if c.State == StateIncomplete && !made {

@@ -19,6 +19,12 @@ import (
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
+// IDs of the steps that look at a cluster as a whole, at the end of what makes it ready.
+const (
+	stepAPI    = "ready/api"
+	stepSettle = "ready/nodes"
+)
+
 // readiness is what is known of nodes that are being started, until they meet the readiness contract.
 type readiness struct {
 	service *Service

@@ -101,18 +101,21 @@ type EngineInfo struct {
 	Endpoint string `json:"endpoint"`
 	Context  string `json:"context,omitempty"`
 	// Local is true if host ports published on 127.0.0.1 can be reached from this process.
-	Local         bool     `json:"local"`
-	OS            string   `json:"os"`
-	Architecture  string   `json:"architecture"` // as GOARCH
-	KernelVersion string   `json:"kernelVersion"`
-	CgroupVersion string   `json:"cgroupVersion"` // "1" or "2"
-	CgroupDriver  string   `json:"cgroupDriver"`
-	StorageDriver string   `json:"storageDriver"`
-	RootDir       string   `json:"rootDir"`
-	Rootless      bool     `json:"rootless"`
-	CPUs          int      `json:"cpus"`
-	MemoryBytes   int64    `json:"memoryBytes"`
-	Warnings      []string `json:"warnings,omitempty"`
+	Local         bool   `json:"local"`
+	OS            string `json:"os"`
+	Architecture  string `json:"architecture"` // as GOARCH
+	KernelVersion string `json:"kernelVersion"`
+	CgroupVersion string `json:"cgroupVersion"` // "1" or "2"
+	CgroupDriver  string `json:"cgroupDriver"`
+	StorageDriver string `json:"storageDriver"`
+	RootDir       string `json:"rootDir"`
+	Rootless      bool   `json:"rootless"`
+	// Time is when this was told, by the engine's clock, which is that of its containers: a client on another machine has
+	// its own.
+	Time        time.Time `json:"-"`
+	CPUs        int       `json:"cpus"`
+	MemoryBytes int64     `json:"memoryBytes"`
+	Warnings    []string  `json:"warnings,omitempty"`
 }
 
 // Container is a container as the engine lists it.

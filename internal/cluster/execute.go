@@ -37,6 +37,13 @@ func (x executor) run(ctx context.Context, steps []Step) error {
 	for _, s := range steps {
 		done[s.ID] = make(chan struct{})
 	}
+	for _, s := range steps {
+		for _, id := range s.After {
+			if done[id] == nil { // it would wait for ever
+				return &fault.Error{Code: fault.Internal, Summary: fmt.Sprintf("step %s is to come after step %s, which is not there", s.ID, id)}
+			}
+		}
+	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, s := range steps {
 		group.Go(func() error {

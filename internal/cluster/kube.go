@@ -20,8 +20,8 @@ type Kube interface {
 	Vacate(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)
 	// ChangeNode changes labels and taints of a node's object.
 	ChangeNode(ctx context.Context, creds *Credentials, node string, change NodeChange) error
-	// Settle waits until nodes that were frozen have each given a sign of life after a time, are Ready, and are not given up
-	// any more for the time that they gave none.
+	// Settle waits until nodes that were frozen have each given a sign of life after a time of their own clock, are Ready,
+	// and are not given up any more for the time that they gave none.
 	Settle(ctx context.Context, creds *Credentials, nodes []string, since time.Time) error
 	// DeleteNode removes a node's object. That it is gone is no failure.
 	DeleteNode(ctx context.Context, creds *Credentials, node string) error

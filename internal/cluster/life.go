@@ -87,32 +87,12 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 // bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers. Of nodes
 // that were frozen, what the API has is from before: that they are Ready is true again when they have said so.
 func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
-	r := s.newReadiness(c.Name, wait, lookCloser(c.Name))
-	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
-	entryRuns := c.named(c.entry).State == NodeRunning
-	for _, step := range slices.Clone(steps) {
-		if step.Skip && c.named(step.Subject).State != NodeRunning {
-			continue
-		}
-		entryRuns = entryRuns || step.Subject == c.entry
-		start := Step{ID: "start/" + step.Subject, Kind: event.KindStart, Subject: step.Subject, Detail: "wait until it is ready", After: []string{step.ID}}
-		check.After = append(check.After, start.ID)
-		steps = append(steps, start)
+	engine, err := s.Engine.Info(ctx) // of whose time the nodes' signs of life are
+	if err != nil {
+		return err
 	}
-	if !entryRuns {
-		check.Skip, check.Detail = true, c.entry+" does not run"
-	}
-	steps = append(steps, check)
-	settle := Step{ID: "ready/nodes", Kind: event.KindCheck, Subject: nodeapi.ConditionNode, Detail: "signs of life of those that were frozen", After: []string{check.ID}}
-	thawed := c.thawed(steps)
-	if len(thawed) > 0 && entryRuns {
-		steps = append(steps, settle)
-	}
-	began := time.Now()
-	return s.carryOut(ctx, what, steps, func(ctx context.Context, step Step) error {
-		if step.ID == settle.ID {
-			return r.settle(ctx, creds, thawed, began)
-		}
+	r, thawed := s.newReadiness(c.Name, wait, lookCloser(c.Name)), c.thawed(steps)
+	return s.carryOut(ctx, what, c.readySteps(steps), func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindResume:
 			return s.Engine.UnpauseContainer(ctx, step.Subject)
@@ -124,8 +104,37 @@ func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *C
 			}
 			return r.await(ctx, step.Subject)
 		}
-		return r.checkAPI(ctx, creds)
+		switch step.ID {
+		case stepAPI:
+			return r.checkAPI(ctx, creds)
+		case stepSettle:
+			return r.settle(ctx, creds, thawed, engine.Time)
+		}
+		return fmt.Errorf("nobody does step %s", step.ID)
 	})
+}
+
+// readySteps are steps that let nodes run, followed by those that wait until what runs then is ready.
+func (c *Cluster) readySteps(steps []Step) []Step {
+	api := Step{ID: stepAPI, Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + c.Endpoint}
+	entryRuns, thawed := c.named(c.entry).State == NodeRunning, c.thawed(steps)
+	for _, step := range slices.Clone(steps) {
+		if step.Skip && c.named(step.Subject).State != NodeRunning {
+			continue
+		}
+		entryRuns = entryRuns || step.Subject == c.entry
+		start := Step{ID: "start/" + step.Subject, Kind: event.KindStart, Subject: step.Subject, Detail: "wait until it is ready", After: []string{step.ID}}
+		api.After = append(api.After, start.ID)
+		steps = append(steps, start)
+	}
+	if !entryRuns {
+		api.Skip, api.Detail = true, c.entry+" does not run"
+	}
+	steps = append(steps, api)
+	if len(thawed) > 0 && entryRuns {
+		steps = append(steps, Step{ID: stepSettle, Kind: event.KindCheck, Subject: nodeapi.ConditionNode, Detail: "signs of life of those that were frozen", After: []string{api.ID}})
+	}
+	return steps
 }
 
 // thawed are the nodes of Kubernetes that steps let go on.
@@ -139,9 +148,9 @@ func (c *Cluster) thawed(steps []Step) []string {
 	return names
 }
 
-// settle waits until the API has nodes that were frozen as they are.
+// settle waits until the API has nodes that were frozen as they are. since is a time before they went on, by their clock.
 func (r *readiness) settle(ctx context.Context, creds *Credentials, nodes []string, since time.Time) error {
-	limited, cancel := context.WithTimeout(ctx, r.wait)
+	limited, cancel := context.WithDeadline(ctx, r.deadline())
 	defer cancel()
 	err := r.service.Kube.Settle(limited, creds, nodes, since)
 	if err == nil || ctx.Err() != nil {
@@ -151,18 +160,23 @@ func (r *readiness) settle(ctx context.Context, creds *Credentials, nodes []stri
 }
 
 // NodeNames returns the whole names of nodes of a cluster, each once, in the order given. A name may leave out the
-// cluster's part: agent-1. It refuses a name that no node has.
+// cluster's part: agent-1. It refuses a name that no node has; one that lost its container has it still.
 func (s *Service) NodeNames(ctx context.Context, cluster string, nodes []string) ([]string, error) {
 	c, err := s.Get(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.nodes(nodes)
 	var names []string
-	for _, n := range list {
-		names = append(names, n.Name)
+	for _, node := range nodes {
+		n, err := c.nodeOrRest(node)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, n.Name) {
+			names = append(names, n.Name)
+		}
 	}
-	return names, err
+	return names, nil
 }
 
 // nodes returns the nodes with some names, each once.
@@ -213,16 +227,9 @@ func (s *Service) StartNodes(ctx context.Context, cluster string, nodes []string
 
 // refuseMinority refuses to start nodes that could not get ready, because too few servers would run with them.
 func (c *Cluster) refuseMinority(starting []Node) error {
-	servers, running := 0, 0
-	for _, n := range c.Nodes {
-		if n.Role != nodeapi.RoleServer {
-			continue
-		}
-		servers++
-		if n.State == NodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name }) {
-			running++
-		}
-	}
+	servers, running := c.servers(func(n Node) bool {
+		return n.State == NodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name })
+	})
 	if need := majority(servers); running < need {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("of the %d %s of cluster %s, %d would run: without a majority of %d no node gets ready",
 			servers, plural(servers, "server"), c.Name, running, need),
@@ -299,6 +306,11 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 
 // incomplete says what is missing of a cluster that is incomplete, and what to do about it.
 func (c *Cluster) incomplete() error {
+	if servers, _ := c.servers(nil); servers == 0 {
+		if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer }); i >= 0 {
+			return c.withoutContainer(c.lost[i])
+		}
+	}
 	var half []string
 	runs, has, halfServer := false, false, false // a server
 	for _, n := range c.Nodes {

@@ -14,6 +14,7 @@ package cluster
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/skiff-cluster/skiff/internal/nodeapi"
@@ -104,8 +105,7 @@ const (
 	NodeRemoving   NodeState = "removing"
 	NodeExited     NodeState = "exited"
 	NodeDead       NodeState = "dead"
-
-	nodeLost NodeState = "lost" // there is no container
+	NodeLost       NodeState = "lost" // its data are there, and no container
 )
 
 // Cluster is a cluster as the engine shows it.
@@ -118,11 +118,18 @@ type Cluster struct {
 	Endpoint  string    `json:"endpoint"`
 	Ephemeral bool      `json:"ephemeral,omitempty"`
 	Created   time.Time `json:"created"`
-	Nodes     []Node    `json:"nodes"`
+	Nodes     []Node    `json:"nodes"` // those that have a container
 
 	entry     string   // the node that publishes the API, "" if there is none
 	lost      []Node   // of which there is a volume and no container
 	leftovers []string // nodes beside which is a container that was to take their place; see remake.go
+}
+
+// AllNodes are the cluster's nodes, those that lost their container among them.
+func (c *Cluster) AllNodes() []Node {
+	all := slices.Concat([]Node{}, c.Nodes, c.lost)
+	slices.SortFunc(all, compareNodes)
+	return all
 }
 
 // Node is a node's container.
@@ -132,7 +139,7 @@ type Node struct {
 	State   NodeState    `json:"state"`
 	Address string       `json:"address"`
 	Image   string       `json:"image"`
-	Created time.Time    `json:"created"`
+	Created time.Time    `json:"created,omitzero"`
 }
 
 // Status is a cluster with what its nodes report of themselves.

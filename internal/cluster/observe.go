@@ -116,7 +116,7 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 	}
 	for _, v := range o.volumes {
 		if c.named(v.Name).Name == "" {
-			c.lost = append(c.lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: nodeLost})
+			c.lost = append(c.lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: NodeLost})
 		}
 	}
 	for _, container := range o.leftovers {

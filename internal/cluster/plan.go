@@ -233,7 +233,7 @@ func (p *Plan) steps() []Step {
 		steps = append(steps, step)
 	}
 	steps = append(steps, Step{ID: network, Kind: event.KindNetwork, Subject: p.network.Name, Detail: "create, " + p.network.subnets(), After: []string{lock}})
-	check := Step{ID: "ready/api", Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
+	check := Step{ID: stepAPI, Kind: event.KindCheck, Subject: nodeapi.ConditionAPI, Detail: "answers at " + p.Endpoint}
 	for _, n := range p.nodes {
 		detail := "create and start, " + p.detail(n)
 		after := []string{image, certs, network}

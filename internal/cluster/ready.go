@@ -26,6 +26,8 @@ func (s *Status) missing() []string {
 		switch {
 		case n.Error != "":
 			out = append(out, n.Name+": "+n.Error)
+		case n.State == NodeLost:
+			out = append(out, n.Name+": has no container")
 		case n.Report == nil:
 			out = append(out, n.Name+": is "+string(n.State))
 		case !n.Report.Ready:
@@ -39,12 +41,20 @@ func (s *Status) missing() []string {
 func (c *Cluster) counts() (servers, running, frozen int) {
 	for _, n := range c.Nodes {
 		frozen += choose(n.State == NodePaused, 1, 0)
+	}
+	servers, running = c.servers(func(n Node) bool { return n.State == NodeRunning })
+	return servers, running, frozen
+}
+
+// servers are how many servers have a container, and of how many of them something is true; nil is true of none.
+func (c *Cluster) servers(is func(Node) bool) (all, such int) {
+	for _, n := range c.Nodes {
 		if n.Role == nodeapi.RoleServer {
-			servers++
-			running += choose(n.State == NodeRunning, 1, 0)
+			all++
+			such += choose(is != nil && is(n), 1, 0)
 		}
 	}
-	return servers, running, frozen
+	return all, such
 }
 
 // majority says if a majority of several servers runs, nil for one.
@@ -133,6 +143,9 @@ func (s *Status) hint() string {
 		return fmt.Sprintf("Run 'skiff delete %s', then create it again.", s.Name)
 	}
 	for _, n := range s.Nodes {
+		if n.State == NodeLost {
+			return fmt.Sprintf("If no other skiff is working on %s, remove what is left of it: 'skiff --cluster %s node remove %s'.", n.Name, s.Name, n.Name)
+		}
 		if n.State == NodeExited || n.State == NodeCreated {
 			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
 		}

@@ -14,7 +14,7 @@ import (
 // RemoveOptions say how a node is removed.
 type RemoveOptions struct {
 	// Force does not wait for pods to move, and goes on if the cluster does not answer; then the node's object stays, which
-	// an event tells.
+	// an event tells. A server has to leave the datastore all the same, which takes a majority of its members.
 	Force bool
 }
 
@@ -25,16 +25,9 @@ func (s *Service) RemoveNodes(ctx context.Context, cluster string, nodes []strin
 	if err != nil {
 		return nodes[:0], err
 	}
-	servers, going := 0, 0
-	for _, n := range c.Nodes {
-		if n.Role != nodeapi.RoleServer {
-			continue
-		}
-		servers++
-		if slices.ContainsFunc(nodes, func(name string) bool { return n.is(c, name) }) {
-			going++
-		}
-	}
+	servers, going := c.servers(func(n Node) bool {
+		return slices.ContainsFunc(nodes, func(name string) bool { return n.is(c, name) })
+	})
 	if servers > 1 && going >= majority(servers) {
 		return nodes[:0], &fault.Error{Code: fault.Invalid, Summary: fmt.Sprintf("%d of the %d servers of cluster %s are a majority", going, servers, cluster),
 			Hint: fmt.Sprintf("Remove one, see with 'skiff status %s' that all is well, and then the next; or apply a cluster file that says how many there are to be.", cluster)}
@@ -121,7 +114,7 @@ func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
 		r.cordoned = false // it can run no pods without the datastore
 		return nil
 	case event.KindStop:
-		if n.State != NodeExited && n.State != NodeCreated && n.State != nodeLost {
+		if n.State != NodeExited && n.State != NodeCreated && n.State != NodeLost {
 			if err := s.stopNode(ctx, n); err != nil {
 				return err
 			}
@@ -168,18 +161,30 @@ func removalSteps(n Node, opts RemoveOptions) []Step {
 
 // removeNode removes what is left of a node that has been stopped.
 func (s *Service) removeNode(ctx context.Context, creds *Credentials, n Node, opts RemoveOptions) error {
-	if err := s.Kube.DeleteNode(ctx, creds, n.Name); err != nil {
-		err = fmt.Errorf("remove the object of node %s: %w", n.Name, err)
-		if !opts.Force {
+	if n.Role != nodeapi.RoleEdge { // which Kubernetes does not know
+		if err := s.removeObject(ctx, creds, n, opts); err != nil {
 			return err
 		}
-		s.emit(event.Event{ID: "delete/object/" + n.Name, Kind: event.KindDelete, Subject: "object " + n.Name, State: event.Failed,
-			Err: fmt.Errorf("it stays in the cluster until a node with its name comes, or 'kubectl delete node' removes it: %w", err)})
 	}
 	if err := ignoreMissing(s.Engine.RemoveContainer(ctx, n.Name)); err != nil {
 		return err
 	}
 	return ignoreMissing(s.Engine.RemoveVolume(ctx, n.Name))
+}
+
+// removeObject removes a node's object in Kubernetes.
+func (s *Service) removeObject(ctx context.Context, creds *Credentials, n Node, opts RemoveOptions) error {
+	err := s.Kube.DeleteNode(ctx, creds, n.Name)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("remove the object of node %s: %w", n.Name, err)
+	if !opts.Force {
+		return err
+	}
+	s.emit(event.Event{ID: "delete/object/" + n.Name, Kind: event.KindDelete, Subject: "object " + n.Name, State: event.Failed,
+		Err: fmt.Errorf("it stays in the cluster until a node with its name comes, or 'kubectl delete node' removes it: %w", err)})
+	return nil
 }
 
 // removable refuses to remove what the cluster cannot live without, and returns a server that can change the
@@ -197,15 +202,19 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	if n.Role == nodeapi.RoleAgent {
 		return "", nil
 	}
-	servers, running := choose(n.State == nodeLost, 1, 0), 0 // running ones besides n
-	for _, other := range c.Nodes {
-		if other.Role != nodeapi.RoleServer {
+	servers, running := c.servers(func(other Node) bool { // running ones besides n
+		runs := other.Name != n.Name && other.State == NodeRunning
+		helper = choose(runs, other.Name, helper)
+		return runs
+	})
+	hint := c.wake()
+	for _, gone := range c.lost { // the datastore counts them still
+		if gone.Role != nodeapi.RoleServer {
 			continue
 		}
 		servers++
-		if other.Name != n.Name && other.State == NodeRunning {
-			running++
-			helper = other.Name
+		if gone.Name != n.Name {
+			hint = fmt.Sprintf("First remove what is left of %s, which has no container: 'skiff --cluster %s node remove %s'.", gone.Name, c.Name, gone.Name)
 		}
 	}
 	switch {
@@ -216,7 +225,7 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 			"%s is the last server of cluster %s", n.Name, c.Name)
 	case running < majority(servers-1), running+choose(n.State == NodeRunning, 1, 0) < majority(servers):
 		// The first could not write any more afterwards, the second cannot even write that n is gone.
-		return refuse(c.wake(), "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
+		return refuse(hint, "of the %d servers of cluster %s, %d would run without %s: no majority, and nothing could be written", servers, c.Name, running, n.Name)
 	}
 	return helper, nil
 }

@@ -300,9 +300,21 @@ func TestRemoveLost(t *testing.T) {
 	w := changing(t, file)
 	for _, n := range []string{"skiff-demo-server-2", "skiff-demo-agent-1"} {
 		must(t, w.engine.RemoveContainer(t.Context(), n))
+		short, remedy := strings.TrimPrefix(n, "skiff-demo-"), "skiff --cluster demo node remove "+n
 		_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
-		wantFault(t, err, fault.NotReady, n+" of cluster demo has no container", "skiff --cluster demo node remove "+n)
-		w.mustRemove(t, strings.TrimPrefix(n, "skiff-demo-"))
+		wantFault(t, err, fault.NotReady, n+" of cluster demo has no container", remedy)
+		wantFault(t, w.StartNodes(t.Context(), "demo", []string{short}, 0), fault.NotReady, "has no container", remedy)
+		wantFault(t, w.StopNode(t.Context(), "demo", short), fault.NotReady, "has no container", remedy)
+		status, err := w.Status(t.Context(), "demo")
+		must(t, err)
+		wantFault(t, status.Unready(), fault.NotReady, "not ready", remedy)
+		if !slices.Contains(status.Missing, n+": has no container") {
+			t.Errorf("missing is %q", status.Missing)
+		}
+		if names, err := w.NodeNames(t.Context(), "demo", []string{short, n}); err != nil || !slices.Equal(names, []string{n}) {
+			t.Errorf("%s is %q, %v", short, names, err)
+		}
+		w.mustRemove(t, short)
 	}
 	if got := w.members(t, demoNode); !slices.Equal(got, []string{demoNode, "skiff-demo-server-3"}) {
 		t.Errorf("members %q", got)
@@ -310,10 +322,28 @@ func TestRemoveLost(t *testing.T) {
 	w.apply(t, file)
 
 	// The only server has all the data.
-	w = changing(t, "nodes:\n- role: server\n")
-	must(t, w.engine.RemoveContainer(t.Context(), demoNode))
-	_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
-	wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+	for _, agents := range []string{"", "- role: agent\n"} {
+		w = changing(t, "nodes:\n- role: server\n"+agents)
+		must(t, w.engine.RemoveContainer(t.Context(), demoNode))
+		_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
+		wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+		_, err = w.Start(t.Context(), "demo", 0)
+		wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+	}
+}
+
+// TestRemoveBesideLost refuses to remove a server that runs while the datastore counts one that lost its container.
+func TestRemoveBesideLost(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 3, 0)
+	must(t, w.engine.RemoveContainer(t.Context(), "skiff-demo-server-3"))
+	err := w.RemoveNode(t.Context(), "demo", "server-2", cluster.RemoveOptions{})
+	wantFault(t, err, fault.Invalid, "of the 3 servers", "skiff --cluster demo node remove skiff-demo-server-3")
+	if said := w.kube.said(); len(said) > 0 {
+		t.Errorf("the API was told %q", said)
+	}
+	w.mustRemove(t, "server-3")
+	w.mustRemove(t, "server-2")
 }
 
 // TestRemoveWithoutMajority says so when the datastore does not answer, also by force.

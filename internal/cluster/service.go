@@ -127,14 +127,28 @@ func (c *Cluster) KubernetesNodes() int {
 // node finds a node by name.
 func (c *Cluster) node(name string) (Node, error) {
 	var names []string
-	for _, n := range c.Nodes {
-		if n.is(c, name) {
+	for _, n := range c.AllNodes() {
+		switch {
+		case n.is(c, name) && n.State == NodeLost:
+			return Node{}, c.withoutContainer(n)
+		case n.is(c, name):
 			return n, nil
 		}
 		names = append(names, n.Name)
 	}
 	return Node{}, &fault.Error{Code: fault.NotFound, Summary: fmt.Sprintf("cluster %s has no node %s", c.Name, name),
 		Hint: "Its nodes are: " + strings.Join(names, ", ") + "."}
+}
+
+// withoutContainer says that of a node only its data are left, and what to do about it.
+func (c *Cluster) withoutContainer(n Node) error {
+	hint := "Another skiff may be working on it. If none is, "
+	if servers, _ := c.servers(nil); servers == 0 && n.Role == nodeapi.RoleServer { // its volume has all the data
+		hint += fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", n.Name, c.Name)
+	} else {
+		hint += fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name), Hint: hint}
 }
 
 // is says if a node of a cluster is meant by a name, which may leave out the cluster's part.

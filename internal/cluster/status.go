@@ -23,9 +23,9 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := &Status{Name: c.Name, State: c.State, Kubernetes: c.Kubernetes, Endpoint: c.Endpoint, Nodes: make([]NodeStatus, len(c.Nodes))}
+	status := &Status{Name: c.Name, State: c.State, Kubernetes: c.Kubernetes, Endpoint: c.Endpoint, Nodes: make([]NodeStatus, len(c.AllNodes()))}
 	var asking sync.WaitGroup
-	for i, n := range c.Nodes {
+	for i, n := range c.AllNodes() {
 		at := &status.Nodes[i]
 		at.Node = n
 		if n.State != NodeRunning {

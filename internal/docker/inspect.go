@@ -27,6 +27,7 @@ func (e *Engine) Info(ctx context.Context) (cluster.EngineInfo, error) {
 		return cluster.EngineInfo{}, err
 	}
 	warnings := info.Warnings
+	told, _ := time.Parse(time.RFC3339Nano, info.SystemTime) // an engine that tells none counts as one from long ago
 	if e.endpoint.warning != "" {
 		warnings = append([]string{e.endpoint.warning}, warnings...)
 	}
@@ -44,6 +45,7 @@ func (e *Engine) Info(ctx context.Context) (cluster.EngineInfo, error) {
 		StorageDriver: info.Driver,
 		RootDir:       info.DockerRootDir,
 		Rootless:      slices.Contains(info.SecurityOptions, "name=rootless"),
+		Time:          told,
 		CPUs:          info.NCPU,
 		MemoryBytes:   info.MemTotal,
 		Warnings:      warnings,

@@ -32,7 +32,7 @@ func (d *Deps) CompleteNodes(cmd *cobra.Command, args []string, _ string) ([]cob
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range c.Nodes {
+		for _, n := range c.AllNodes() {
 			if !slices.Contains(args, n.Name) {
 				names = append(names, cobra.CompletionWithDesc(n.Name, string(n.State)))
 			}

@@ -25,12 +25,13 @@ func NewRemoveCmd(deps *kit.Deps) *cobra.Command {
 	cmd.Aliases = []string{"rm"}
 	cmd.Short = "Remove nodes from a cluster"
 	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node
-goes, the data of its pods included. The last server cannot be removed, nor one without which there is no majority, nor
-a majority at once.`
+goes, the data of its pods included. Of a node that lost its container what is left is removed.
+
+The last server cannot be removed, nor one without which there is no majority, nor a majority at once.`
 	cmd.Example = `  skiff node remove agent-2
   skiff --cluster ha node remove skiff-ha-server-3
   skiff node remove agent-1 --force`
-	cmd.Flags().BoolVar(&o.Force, "force", false, "do not wait for pods to move")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "do not wait for pods to move; a server leaves the datastore all the same")
 	return cmd
 }
 

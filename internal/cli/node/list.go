@@ -37,12 +37,17 @@ func runList(ctx context.Context, o *ListOptions) error {
 	if err != nil {
 		return err
 	}
+	nodes := c.AllNodes()
 	if o.JSON() {
-		return o.PrintJSON(append([]cluster.Node{}, c.Nodes...))
+		return o.PrintJSON(nodes)
 	}
 	t := kit.NewTable(o.Out, "NAME", "ROLE", "STATE", "ADDRESS", "IMAGE", "AGE")
-	for _, n := range c.Nodes {
-		t.Row(n.Name, string(n.Role), string(n.State), n.Address, n.Image, kit.Age(time.Since(n.Created)))
+	for _, n := range nodes {
+		age := ""
+		if n.State != cluster.NodeLost {
+			age = kit.Age(time.Since(n.Created))
+		}
+		t.Row(n.Name, string(n.Role), string(n.State), n.Address, n.Image, age)
 	}
 	return t.Flush()
 }

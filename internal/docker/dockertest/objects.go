@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/skiff-cluster/skiff/internal/cluster"
 	"github.com/skiff-cluster/skiff/internal/fault"
@@ -21,6 +22,7 @@ func (e *Engine) Info(ctx context.Context) (cluster.EngineInfo, error) {
 	e.mu.Lock()
 	info := e.info
 	e.mu.Unlock()
+	info.Time = time.Now()
 	return info, end(nil)
 }
 

@@ -270,6 +270,9 @@ func (s *suite) testInfo(t *testing.T) {
 		i.CPUs < 1 || i.MemoryBytes < 1<<20 || i.CgroupVersion != "1" && i.CgroupVersion != "2" {
 		t.Errorf("%+v", i)
 	}
+	if i.Time.IsZero() {
+		t.Error("it does not tell the time")
+	}
 	if s.executable != "" && i.Architecture != runtime.GOARCH {
 		t.Errorf("architecture %s", i.Architecture)
 	}

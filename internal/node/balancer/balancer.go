@@ -150,7 +150,7 @@ func (b *balancer) find(ctx context.Context, f *forward.Forwarder) {
 	for {
 		found := b.lookup(ctx, nodeapi.ServersAlias)
 		// While a cluster starts, one server will do: those that do not run yet may take DNS long not to find.
-		if len(found) == 0 || len(known) > 0 && len(found) < len(b.Servers) {
+		if len(found) == 0 || len(known) > 0 && servers(found) < len(b.Servers) {
 			found = append(found, b.lookup(ctx, b.Servers...)...)
 		}
 		slices.SortFunc(found, netip.Addr.Compare)
@@ -169,6 +169,17 @@ func (b *balancer) find(ctx context.Context, f *forward.Forwarder) {
 			return
 		}
 	}
+}
+
+// servers is how many servers have some addresses: with two IP families each has two.
+func servers(addresses []netip.Addr) int {
+	is4 := 0
+	for _, a := range addresses {
+		if a.Unmap().Is4() {
+			is4++
+		}
+	}
+	return max(is4, len(addresses)-is4)
 }
 
 // lookup returns the addresses of all of some names that have any.

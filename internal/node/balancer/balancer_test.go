@@ -80,6 +80,8 @@ func TestFind(t *testing.T) {
 			{"server-1", "10.0.0.2", lookupPeriod, "10.0.0.2"},
 			{"server-2", "10.0.0.3", lookupPeriod, "10.0.0.2 10.0.0.3"},
 			{nodeapi.ServersAlias, "?", lookupPeriod, "10.0.0.2 10.0.0.3"},
+			// One server of two answers to the common name, with the addresses of both families.
+			{nodeapi.ServersAlias, "10.0.0.2 fd00::2", lookupPeriod, "10.0.0.2 10.0.0.3 fd00::2"},
 		} {
 			dns.set(step.name, step.addresses)
 			time.Sleep(step.after)
