@@ -18,6 +18,7 @@ import (
 type bench struct {
 	options
 	engine   *engine
+	machine  machine
 	products []*product
 	id       string // in every name that is made, so that two runs do not meet
 	dir      string // temporary files
@@ -48,7 +49,11 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	}
 	id := make([]byte, 3)
 	rand.Read(id)
-	b := &bench{options: o, engine: e, products: []*product{ours}, id: hex.EncodeToString(id), found: map[key]sample{}}
+	m, err := e.describe()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, engine: e, machine: m, products: []*product{ours}, id: hex.EncodeToString(id), found: map[key]sample{}}
 	there, err := e.hasImage(ctx, ours.nodeImage)
 	if err != nil {
 		return nil, err

@@ -88,6 +88,12 @@ func (k *kube) runPod(ctx context.Context, pod *corev1.Pod) error {
 	})
 }
 
+// removePod removes a pod that carries its own name as its label, and waits until it is gone.
+func (k *kube) removePod(ctx context.Context, name string) error {
+	remove := func() error { return k.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{}) }
+	return k.watchPods(ctx, name, remove, func(p pods) (bool, error) { return len(p) == 0, nil })
+}
+
 // pods are the pods with a label by name, as they were last seen.
 type pods map[string]*corev1.Pod
 

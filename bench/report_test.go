@@ -8,17 +8,17 @@ import (
 
 func TestTable(t *testing.T) {
 	ours, peer := &product{Name: skiffName}, &product{Name: "kind"}
-	f := figure{ID: "create", Title: "create", Unit: seconds, Goal: 12.5}
+	f := figure{ID: "create", Title: "create", Unit: seconds, Must: 12.5, Goal: 7.5}
 	r := report{Results: []result{
 		resultOf(f, ours, sample{2, 3, 2.2}, 0.2),
 		resultOf(f, peer, sample{28}, 0.2),
-		resultOf(figure{ID: "memory", Title: "memory", Unit: mebibytes, Goal: 200}, ours, sample{230.4}, 0.2),
+		resultOf(figure{ID: "memory", Title: "memory", Unit: mebibytes, Must: 230, Goal: 200}, ours, sample{230.4}, 0.2),
 	}}
-	want := `| id | figure | of | median | min | max | unit | in d | goal |  |
-|---|---|---|---:|---:|---:|---|---:|---:|---|
-| create | create | skiff | 2.20 | 2.00 | 3.00 | s | 11.0 | 12.5 d | met |
-| create | create | kind | 28.00 | 28.00 | 28.00 | s | 140.0 |  |  |
-| memory | memory | skiff | 230 | 230 | 230 | MiB |  | 200 | not met |
+	want := `| id | figure | of | median | min | max | unit | in d | must | goal |  |
+|---|---|---|---:|---:|---:|---|---:|---:|---:|---|
+| create | create | skiff | 2.20 | 2.00 | 3.00 | s | 11.0 | 12.5 d | 7.5 d | met |
+| create | create | kind | 28.00 | 28.00 | 28.00 | s | 140.0 |  |  |  |
+| memory | memory | skiff | 230 | 230 | 230 | MiB |  | 230 | 200 | not met |
 `
 	if got := markdownTable(r.rows()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

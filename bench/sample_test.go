@@ -21,14 +21,24 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-func TestGoals(t *testing.T) {
-	inD := figure{Unit: seconds, Goal: 12.5}
-	if !inD.met(2.5, 0.2) || inD.met(2.6, 0.2) || !inD.met(4.9, 0.4) {
-		t.Error("a goal in d moves with the machine")
-	}
-	fixed := figure{Unit: mebibytes, Goal: 230}
-	if !fixed.met(230, 0.2) || fixed.met(231, 0.4) {
-		t.Error("a goal for memory does not move with the machine")
+// TestVerdict: times move with the machine, memory does not, and of a ratio more is better.
+func TestVerdict(t *testing.T) {
+	inD := figure{Unit: seconds, Must: 12.5, Goal: 7.5}
+	fixed := figure{Unit: mebibytes, Must: 230}
+	for _, v := range []struct {
+		figure
+		value, d float64
+		want     string
+	}{
+		{inD, 1.5, 0.2, "goal met"}, {inD, 1.6, 0.2, "met"}, {inD, 2.5, 0.2, "met"}, {inD, 2.6, 0.2, "not met"}, {inD, 2.6, 0.4, "goal met"},
+		{fixed, 230, 0.2, "met"}, {fixed, 231, 0.4, "not met"},
+		{figure{Unit: ratio, Must: 0.9}, 0.95, 0.2, "met"}, {figure{Unit: ratio, Must: 0.9}, 0.89, 0.2, "not met"},
+		{figure{Unit: seconds, Goal: 4}, 0.9, 0.2, "not met"},
+		{figure{Unit: seconds}, 0.9, 0.2, ""},
+	} {
+		if got := v.verdict(v.value, v.d); got != v.want {
+			t.Errorf("%+v: %q", v, got)
+		}
 	}
 }
 

@@ -117,8 +117,8 @@ func (b *bench) streamContainers(ctx context.Context, name string, connections i
 	return streamRate(r.stdout)
 }
 
-// streamPods does the same between pods on the cluster's two agents.
-func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, name string, connections int) (float64, error) {
+// streamPods does the same between pods on the cluster's two agents, and removes them.
+func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, name string, connections int) (rate float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	pod := func(name, node string, args ...string) *corev1.Pod {
@@ -128,16 +128,20 @@ func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, name s
 	}
 	sink, source := name+"-sink", name+"-source"
 	address := ""
-	err := client.watchPods(ctx, sink, func() error { return client.runPod(ctx, pod(sink, "agent-1", "sink")) }, func(p pods) (bool, error) {
-		if seen := p[sink]; seen != nil && seen.Status.Phase == corev1.PodRunning {
+	err = client.watchPods(ctx, sink, func() error { return client.runPod(ctx, pod(sink, "agent-1", "sink")) }, func(p pods) (bool, error) {
+		switch seen := p[sink]; {
+		case seen == nil:
+		case seen.Status.Phase == corev1.PodRunning:
 			address = seen.Status.PodIP
+		case seen.Status.Phase == corev1.PodFailed:
+			return false, fmt.Errorf("it failed: %s %s", seen.Status.Reason, seen.Status.Message)
 		}
 		return address != "", nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("start the receiver: %w", err)
 	}
-	var rate float64
+	defer func() { err = errors.Join(err, client.removePod(ctx, sink)) }()
 	err = client.watchPods(ctx, source, func() error {
 		return client.runPod(ctx, pod(source, "agent-2", "stream", address, strconv.Itoa(streamSeconds), strconv.Itoa(connections)))
 	}, func(p pods) (bool, error) {
@@ -149,7 +153,7 @@ func (b *bench) streamPods(ctx context.Context, client *kube, c *cluster, name s
 		rate, err = streamRate([]byte(seen.Status.ContainerStatuses[0].State.Terminated.Message))
 		return true, err
 	})
-	return rate, err
+	return rate, errors.Join(err, client.removePod(ctx, source))
 }
 
 // streamRate reads what the sender measured.

@@ -28,6 +28,11 @@ func sink(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return take(ctx, listener)
+}
+
+// take is sink at a listener, which it closes.
+func take(ctx context.Context, listener net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	for {
@@ -66,32 +71,39 @@ func stream(ctx context.Context, host, forSeconds, over string) (err error) {
 	if err != nil {
 		return err
 	}
-	conns := make([]*net.TCPConn, connections)
-	for i := range conns {
-		if conns[i], err = dialSink(ctx, host); err != nil {
-			return err
-		}
-		defer conns[i].Close()
-	}
-	var taken atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	started := time.Now()
-	for _, conn := range conns {
-		group.Go(func() error {
-			arrived, err := send(ctx, conn, started.Add(time.Duration(seconds)*time.Second))
-			taken.Add(arrived)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	taken, took, err := transfer(ctx, net.JoinHostPort(host, sinkPort), time.Duration(seconds)*time.Second, connections)
+	if err != nil {
 		return err
 	}
-	result, err := json.Marshal(map[string]any{"bytes": taken.Load(), "seconds": time.Since(started).Seconds()})
+	result, err := json.Marshal(map[string]any{"bytes": taken, "seconds": took.Seconds()})
 	if err != nil {
 		return err
 	}
 	_, err = os.Stdout.Write(append(result, '\n'))
 	return errors.Join(err, writeMessage(result))
+}
+
+// transfer sends to a sink for some time over some connections, and returns how many bytes arrived, and until when.
+func transfer(ctx context.Context, address string, lasts time.Duration, connections int) (taken int64, took time.Duration, err error) {
+	conns := make([]*net.TCPConn, connections)
+	for i := range conns {
+		if conns[i], err = dialSink(ctx, address); err != nil {
+			return 0, 0, err
+		}
+		defer conns[i].Close()
+	}
+	var all atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	started := time.Now()
+	for _, conn := range conns {
+		group.Go(func() error {
+			arrived, err := send(ctx, conn, started.Add(lasts))
+			all.Add(arrived)
+			return err
+		})
+	}
+	err = group.Wait()
+	return all.Load(), time.Since(started), err
 }
 
 // send sends until end, and returns how many bytes the sink says that it took.
@@ -112,9 +124,9 @@ func send(ctx context.Context, conn *net.TCPConn, end time.Time) (taken int64, e
 }
 
 // dialSink connects as soon as the sink listens.
-func dialSink(ctx context.Context, host string) (*net.TCPConn, error) {
+func dialSink(ctx context.Context, address string) (*net.TCPConn, error) {
 	for {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(host, sinkPort))
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 		if err == nil {
 			tcp := conn.(*net.TCPConn)
 			// Go sends without delay unless told otherwise: what each write leaves over of whole segments would go as a
