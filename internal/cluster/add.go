@@ -94,8 +94,8 @@ type addition struct {
 	creds    *Credentials
 	plan     *Plan
 	creation *creation
-	// member is a running server, which changes the datastore's list of members.
-	member string
+	// helper is a running server, which changes the datastore's list of members.
+	helper string
 	// moving is the only server of a cluster that gets more, with its edge; nil if there is no need. moved is true once
 	// its container has been touched.
 	moving *plannedNode
@@ -132,7 +132,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	if err := o.refuseGroups(groups); err != nil {
 		return nil, err
 	}
-	a := &addition{service: s, cluster: c, member: c.server()}
+	a := &addition{service: s, cluster: c, helper: c.server()}
 	if a.creds, err = s.credentials(ctx, c); err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 	if err != nil {
 		return nil, err
 	}
-	a.config = configs[a.member]
+	a.config = configs[a.helper]
 	spec, err := o.specOf(c, a.config)
 	if err != nil {
 		return nil, err
@@ -297,7 +297,7 @@ func (a *addition) planNodes(o *observation, everybody []Container, groups []Gro
 		if role == nodeapi.RoleServer {
 			p.others = append(p.others, c.Name)
 		}
-		if c.Name == a.member {
+		if c.Name == a.helper {
 			member = c
 		}
 	}
@@ -328,9 +328,9 @@ func (a *addition) planNodes(o *observation, everybody []Container, groups []Gro
 			index, number, joining = index+1, number+1, joining+choose(join, 1, 0)
 		}
 	}
-	if joining > 0 && a.cluster.entry == a.member {
+	if joining > 0 && a.cluster.entry == a.helper {
 		// The endpoint cannot stay on the one server, because that may go. Its container is made anew without the port.
-		a.moving = &plannedNode{name: a.member, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
+		a.moving = &plannedNode{name: a.helper, role: nodeapi.RoleServer, address: member.Addresses[p.network.Name],
 			address6: member.Addresses6[p.network.Name], labels: member.Labels, group: groupOf(member)}
 		p.entry = nodeName(p.Cluster, nodeapi.RoleEdge, 1)
 		p.add(plannedNode{name: p.entry, role: nodeapi.RoleEdge, labels: labels(nodeapi.RoleEdge)}, networks.edgeNumber())
@@ -394,7 +394,7 @@ func (a *addition) do(ctx context.Context, step Step) error {
 		return nil
 	case event.KindMember:
 		a.announced = append(a.announced, step.Subject)
-		_, err := a.service.members(ctx, a.cluster.Name, a.member, "add", step.Subject)
+		_, err := a.service.members(ctx, a.cluster.Name, a.helper, "add", step.Subject)
 		return err
 	case event.KindMove:
 		return a.move(ctx)
@@ -413,7 +413,7 @@ func (a *addition) makeCertificates(ctx context.Context) error {
 	reading, readingCtx := errgroup.WithContext(ctx)
 	for _, name := range pki.ServerFiles() {
 		reading.Go(func() error {
-			content, err := a.service.readFile(readingCtx, a.member, path.Join(nodeapi.PKIDir, name))
+			content, err := a.service.readFile(readingCtx, a.helper, path.Join(nodeapi.PKIDir, name))
 			if fault.CodeOf(err) == fault.NotFound {
 				return nil // if it is needed, that is said below
 			}

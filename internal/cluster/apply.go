@@ -149,7 +149,7 @@ func (s *Service) comparison(ctx context.Context, o *observation, c *Cluster, co
 	for _, n := range c.Nodes { // they are in order
 		for _, container := range o.objects[c.Name].containers {
 			if container.Name == n.Name {
-				cmp.members = append(cmp.members, newMember(container, configs[n.Name]))
+				cmp.nodes = append(cmp.nodes, newExisting(container, configs[n.Name]))
 				ids[n.Name] = container.ImageID
 			}
 		}
@@ -175,7 +175,7 @@ func (p *ApplyPlan) decide() {
 	if p.Refusal() != nil {
 		return
 	}
-	for _, m := range c.members {
+	for _, m := range c.nodes {
 		switch {
 		case m.state == NodeRunning:
 		case m.impact == remade:
@@ -192,7 +192,7 @@ func (p *ApplyPlan) decide() {
 		}
 		p.add(event.KindDelete, m.name, detail)
 	}
-	for _, m := range c.members {
+	for _, m := range c.nodes {
 		if m.impact >= process && m.state == NodeRunning {
 			p.add(event.KindRestart, m.name, p.how(m))
 		}
@@ -245,7 +245,7 @@ func (p *ApplyPlan) addMissing() {
 }
 
 // how says what is done to restart a node.
-func (p *ApplyPlan) how(m *member) string {
+func (p *ApplyPlan) how(m *existing) string {
 	var parts []string
 	if p.drained(m) {
 		parts = append(parts, "move its pods")
@@ -276,7 +276,7 @@ func (p *ApplyPlan) how(m *member) string {
 }
 
 // drained is true if the pods of a node can move before its container ends.
-func (p *ApplyPlan) drained(m *member) bool {
+func (p *ApplyPlan) drained(m *existing) bool {
 	if m.impact < restarted || m.state != NodeRunning || m.role == nodeapi.RoleEdge {
 		return false
 	}
@@ -427,7 +427,7 @@ func (a *application) do(ctx context.Context, step Step) error {
 	case event.KindCheck:
 		return alone(func() error { return a.readiness().checkAPI(ctx, a.creds) })
 	}
-	m := c.members[slices.IndexFunc(c.members, func(m *member) bool { return m.name == step.Subject })]
+	m := c.nodes[slices.IndexFunc(c.nodes, func(m *existing) bool { return m.name == step.Subject })]
 	switch step.Kind {
 	case event.KindObject:
 		return alone(func() error { return a.changeObject(ctx, m) })
@@ -439,7 +439,7 @@ func (a *application) do(ctx context.Context, step Step) error {
 
 // changeObject changes labels and taints, first where they count and then where the next start finds them, so that
 // whoever is interrupted begins with the former again.
-func (a *application) changeObject(ctx context.Context, m *member) error {
+func (a *application) changeObject(ctx context.Context, m *existing) error {
 	wanted := a.plan.compared.configFor(m)
 	change := NodeChange{SetLabels: map[string]string{}}
 	for name, value := range wanted.Labels {
@@ -474,13 +474,13 @@ func (a *application) changeObject(ctx context.Context, m *member) error {
 }
 
 // writeSettings gives a node its configuration without a restart.
-func (a *application) writeSettings(ctx context.Context, m *member) error {
+func (a *application) writeSettings(ctx context.Context, m *existing) error {
 	return a.service.editConfig(ctx, m.name, func(c *nodeapi.Config) { a.settings(m, c) })
 }
 
 // settings makes a node's configuration what it should be, except for what its object has, which is changed through the
 // API first.
-func (a *application) settings(m *member, c *nodeapi.Config) {
+func (a *application) settings(m *existing, c *nodeapi.Config) {
 	labels, taints := c.Labels, c.Taints
 	*c = a.plan.compared.configFor(m)
 	c.Labels, c.Taints = labels, taints

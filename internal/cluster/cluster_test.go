@@ -135,6 +135,8 @@ type kube struct {
 	cordoned map[string]bool
 	// on, if not nil, is what a call does.
 	on func(ctx context.Context, call string) error
+	// since is the time of which the last Settle was told, and limit its deadline.
+	since, limit time.Time
 }
 
 func (k *kube) call(ctx context.Context, what, node string) error {
@@ -161,7 +163,9 @@ func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node stri
 	return k.call(ctx, "delete", node)
 }
 
-func (k *kube) Settle(ctx context.Context, _ *cluster.Credentials, nodes []string, _ time.Time) error {
+func (k *kube) Settle(ctx context.Context, _ *cluster.Credentials, nodes []string, since time.Time) error {
+	k.since = since
+	k.limit, _ = ctx.Deadline()
 	return k.call(ctx, "settle", strings.Join(nodes, " "))
 }
 

@@ -58,8 +58,8 @@ const (
 	whyFixed   = "decided when a cluster is made"
 )
 
-// member is a node that is there, with what becomes of it.
-type member struct {
+// existing is a node that is there, with what becomes of it.
+type existing struct {
 	name   string
 	id     string // of its container
 	role   nodeapi.Role
@@ -80,9 +80,9 @@ type member struct {
 	object, later bool
 }
 
-// newMember makes a member of a container and its configuration.
-func newMember(c Container, config nodeapi.Config) *member {
-	m := &member{name: c.Name, id: c.ID, role: nodeapi.Role(c.Labels[nodeapi.LabelRole]), state: c.State, image: c.Image, labels: c.Labels, config: config, group: groupOf(c), at: -1}
+// newExisting makes one of a container and its configuration.
+func newExisting(c Container, config nodeapi.Config) *existing {
+	m := &existing{name: c.Name, id: c.ID, role: nodeapi.Role(c.Labels[nodeapi.LabelRole]), state: c.State, image: c.Image, labels: c.Labels, config: config, group: groupOf(c), at: -1}
 	network := networkName(c.Labels[nodeapi.LabelCluster])
 	m.address, m.address6 = c.Addresses[network], c.Addresses6[network]
 	m.group.Labels, m.group.Taints = config.Labels, config.Taints
@@ -92,8 +92,8 @@ func newMember(c Container, config nodeapi.Config) *member {
 
 // comparison finds the differences between a cluster and what is wanted of it. It is pure: what it needs has been read.
 type comparison struct {
-	wanted  Spec      // validated
-	members []*member // servers first, by number; edges last
+	wanted Spec        // validated
+	nodes  []*existing // servers first, by number; edges last
 	// current is the specification of what is there: networks and endpoint.
 	current Spec
 	entry   string // the node that publishes the API
@@ -111,7 +111,7 @@ type otherImage struct {
 	same func(name string) bool
 }
 
-// compare fills in found and missing, and what becomes of each member.
+// compare fills in found and missing, and what becomes of each node.
 func (c *comparison) compare() {
 	c.compareNetworks()
 	c.assign()
@@ -133,7 +133,7 @@ func (c *comparison) assign() {
 		room[i] = g.Count
 	}
 	for _, pass := range []struct{ equal, running bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
-		for _, m := range c.members {
+		for _, m := range c.nodes {
 			for i, g := range c.wanted.Groups {
 				if m.at < 0 && g.Role == m.role && room[i] > 0 && (m.state == NodeRunning || !pass.running) && (!pass.equal || len(c.compareGroup(m, i)) == 0) {
 					m.at = i
@@ -158,11 +158,11 @@ type change struct {
 }
 
 // note takes the changes of some nodes in. One that several nodes have in common is one difference.
-func (c *comparison) note(members []*member, of func(*member) []change) {
+func (c *comparison) note(nodes []*existing, of func(*existing) []change) {
 	type key struct{ path, from, to string }
 	at := map[key]int{}
 	worst := map[key]impact{}
-	for _, m := range members {
+	for _, m := range nodes {
 		for _, ch := range of(m) {
 			m.impact = max(m.impact, ch.impact)
 			m.object = m.object || ch.impact == object
@@ -224,11 +224,11 @@ func (c *comparison) compareImage() {
 	if c.image.ref == "" {
 		return
 	}
-	if have, want := minor(c.current.kubernetes(c.members)), minor(c.image.kubernetes); have != want {
+	if have, want := minor(c.current.kubernetes(c.nodes)), minor(c.image.kubernetes); have != want {
 		c.fixed("kubernetes.image", "Kubernetes "+have, "Kubernetes "+want, "another minor of Kubernetes")
 		return
 	}
-	c.note(c.members, func(m *member) []change {
+	c.note(c.nodes, func(m *existing) []change {
 		if m.role != nodeapi.RoleEdge && m.at < 0 || c.image.same(m.name) {
 			return nil
 		}
@@ -241,8 +241,8 @@ func (c *comparison) compareImage() {
 }
 
 // kubernetes is the version that the servers run.
-func (s Spec) kubernetes(members []*member) string {
-	for _, m := range members {
+func (s Spec) kubernetes(nodes []*existing) string {
+	for _, m := range nodes {
 		if v := m.labels[nodeapi.LabelKubernetes]; v != "" {
 			return v
 		}
@@ -251,8 +251,8 @@ func (s Spec) kubernetes(members []*member) string {
 }
 
 // staying are the nodes that a group wants, without edges, which are told nothing.
-func (c *comparison) staying() []*member {
-	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.at < 0 })
+func (c *comparison) staying() []*existing {
+	return slices.DeleteFunc(slices.Clone(c.nodes), func(m *existing) bool { return m.at < 0 })
 }
 
 // ArgsFields are the fields of a cluster file's extra arguments, by the components that they are for.
@@ -270,7 +270,7 @@ type ArgsField struct {
 // compareSettings compares what all nodes are told alike.
 func (c *comparison) compareSettings() {
 	want := c.wanted.Settings
-	c.note(c.staying(), func(m *member) (list []change) {
+	c.note(c.staying(), func(m *existing) (list []change) {
 		have := m.config.Settings
 		// add notes a change that is read at the start of a process on all nodes, or on servers only.
 		add := func(path, from, to string, everywhere bool) {
@@ -364,7 +364,7 @@ func (c *comparison) wantedTaints(g Group) []nodeapi.Taint {
 
 // compareGroups compares each node with its group.
 func (c *comparison) compareGroups() {
-	c.note(c.staying(), func(m *member) []change { return c.compareGroup(m, m.at) })
+	c.note(c.staying(), func(m *existing) []change { return c.compareGroup(m, m.at) })
 	for _, m := range c.staying() {
 		for _, t := range c.wantedTaints(c.wanted.Groups[m.at]) {
 			m.later = m.later || !slices.Contains(m.config.Taints, t)
@@ -373,7 +373,7 @@ func (c *comparison) compareGroups() {
 }
 
 // compareGroup are the differences between a node and a group.
-func (c *comparison) compareGroup(m *member, at int) (list []change) {
+func (c *comparison) compareGroup(m *existing, at int) (list []change) {
 	g, have := c.wanted.Groups[at], m.group
 	path := fmt.Sprintf("nodes[%d].", at)
 	entries(have.Labels, g.Labels, quotedIfEmpty, func(name, from, to string) {
@@ -412,7 +412,7 @@ func (c *comparison) compareCounts() {
 	names := c.newNames()
 	for i, g := range c.wanted.Groups {
 		have := 0
-		for _, m := range c.members {
+		for _, m := range c.nodes {
 			have += choose(m.at == i, 1, 0)
 		}
 		d := Difference{Path: fmt.Sprintf("nodes[%d].count", i), To: strconv.Itoa(g.Count), Class: InPlace}
@@ -445,20 +445,20 @@ func whyRemoved(run bool) string {
 
 // moves is true if the API's port has to leave a server as soon as there are others.
 func (c *comparison) moves() bool {
-	return slices.ContainsFunc(c.members, func(m *member) bool { return m.name == c.entry && m.role == nodeapi.RoleServer })
+	return slices.ContainsFunc(c.nodes, func(m *existing) bool { return m.name == c.entry && m.role == nodeapi.RoleServer })
 }
 
 // leaving are the nodes that no group wants.
-func (c *comparison) leaving() []*member {
-	return slices.DeleteFunc(slices.Clone(c.members), func(m *member) bool { return m.at >= 0 || m.role == nodeapi.RoleEdge })
+func (c *comparison) leaving() []*existing {
+	return slices.DeleteFunc(slices.Clone(c.nodes), func(m *existing) bool { return m.at >= 0 || m.role == nodeapi.RoleEdge })
 }
 
 // goingOrder is the order in which nodes go: those that do not run first, because a dead server among others is a vote that
 // is missing; then the highest numbers.
-func (c *comparison) goingOrder() []*member {
+func (c *comparison) goingOrder() []*existing {
 	list := c.leaving()
 	slices.Reverse(list)
-	slices.SortStableFunc(list, func(a, b *member) int {
+	slices.SortStableFunc(list, func(a, b *existing) int {
 		return choose(a.state == NodeRunning, 1, 0) - choose(b.state == NodeRunning, 1, 0)
 	})
 	return list
@@ -468,7 +468,7 @@ func (c *comparison) goingOrder() []*member {
 func (c *comparison) newNames() map[int][]string {
 	last := map[nodeapi.Role]int{}
 	have := map[int]int{}
-	for _, m := range c.members {
+	for _, m := range c.nodes {
 		last[m.role] = max(last[m.role], numberOf(m.name))
 		have[m.at]++
 	}
@@ -490,7 +490,7 @@ func numberOf(name string) int {
 
 // compareStates notes the nodes that do not run.
 func (c *comparison) compareStates() {
-	c.note(c.staying(), func(m *member) []change {
+	c.note(c.staying(), func(m *existing) []change {
 		if m.state == NodeRunning {
 			return nil
 		}
@@ -499,7 +499,7 @@ func (c *comparison) compareStates() {
 }
 
 // configFor is what a node is to be told.
-func (c *comparison) configFor(m *member) nodeapi.Config {
+func (c *comparison) configFor(m *existing) nodeapi.Config {
 	config, g := m.config, c.wanted.Groups[m.at]
 	config.Labels, config.Taints = g.Labels, c.wantedTaints(g)
 	config.CPUMillis, config.MemoryBytes = g.CPUMillis, g.MemoryBytes

@@ -117,6 +117,27 @@ func TestThawedNodesSettle(t *testing.T) {
 	wantFault(t, w.Resume(t.Context(), "demo"), fault.NotReady, "not all nodes of cluster demo are Ready", "no sign of life", "skiff bundle demo")
 }
 
+// TestSettleByTheEnginesClock: signs of life carry the time of the nodes, which is the engine's and may not be ours.
+func TestSettleByTheEnginesClock(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreateOf(t, "demo", 1, 1)
+	must(t, w.StopNode(t.Context(), "demo", "agent-1"))
+	must(t, w.Pause(t.Context(), "demo"))
+	info, err := w.engine.Info(t.Context())
+	must(t, err)
+	info.Time = time.Now().Add(-24 * time.Hour)
+	w.engine.SetInfo(info)
+	_, err = w.Start(t.Context(), "demo", time.Minute)
+	must(t, err)
+	if !w.kube.since.Equal(info.Time) {
+		t.Errorf("signs of life are asked for since %s, want %s", w.kube.since, info.Time)
+	}
+	// The time of those that were started is what the whole may take.
+	if left := time.Until(w.kube.limit); left <= 0 || left >= time.Minute {
+		t.Errorf("the API may take %s more to show them", left)
+	}
+}
+
 // TestResumeWithoutMajority is refused at once: no node would get ready.
 func TestResumeWithoutMajority(t *testing.T) {
 	w := newWorld(t)

@@ -47,11 +47,11 @@ func (s *Service) members(ctx context.Context, cluster, server, change, name str
 // back. A learner has no vote and may be left: if it is in the way, the next addition says so. But one that has become a
 // voter must not go before the others have agreed to it, which may take its own vote.
 func (a *addition) withdraw(ctx context.Context, name string) error {
-	_, err := a.service.members(ctx, a.cluster.Name, a.member, "remove", name)
+	_, err := a.service.members(ctx, a.cluster.Name, a.helper, "remove", name)
 	if err == nil {
 		return nil
 	}
-	list, listErr := a.service.members(ctx, a.cluster.Name, a.member, "list", "")
+	list, listErr := a.service.members(ctx, a.cluster.Name, a.helper, "list", "")
 	if listErr == nil && !slices.ContainsFunc(list, func(m nodeapi.Member) bool { return m.Name == name && !m.Learner }) {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (a *addition) withdraw(ctx context.Context, name string) error {
 	defer cancel()
 	startErr := a.service.Engine.StartContainer(starting, name)
 	if startErr == nil {
-		_, err = a.service.members(ctx, a.cluster.Name, a.member, "remove", name)
+		_, err = a.service.members(ctx, a.cluster.Name, a.helper, "remove", name)
 	}
 	a.service.emit(event.Event{ID: "start/" + name, Kind: event.KindStart, Subject: name, State: choose(err == nil, event.Done, event.Failed), Err: err})
 	if err == nil {

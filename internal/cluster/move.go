@@ -23,7 +23,7 @@ func (a *addition) move(ctx context.Context) error {
 	if err := a.creation.createNode(ctx, edge); err != nil {
 		return err
 	}
-	if err := a.remake(ctx, a.plan.entry, a.plan.members(*a.moving)); err != nil {
+	if err := a.remake(ctx, a.plan.entry, a.plan.serversFor(*a.moving)); err != nil {
 		return err
 	}
 	return a.creation.readiness.start(context.WithoutCancel(ctx), a.moving.name) // what it says is heard for longer

@@ -156,7 +156,7 @@ func (p *Plan) addMachine(spec *ContainerSpec, n plannedNode) {
 // config is what the node is told of itself.
 func (p *Plan) config(n plannedNode) nodeapi.Config {
 	c := nodeapi.Config{APIVersion: nodeapi.ConfigVersion, Cluster: p.Cluster, Node: n.name, Role: n.role, ClusterDomain: clusterDomain}
-	c.Servers = p.members(n)
+	c.Servers = p.serversFor(n)
 	if n.role == nodeapi.RoleEdge {
 		return c
 	}
@@ -169,17 +169,17 @@ func (p *Plan) config(n plannedNode) nodeapi.Config {
 	return c
 }
 
-// members are the names of the servers that there are when a node starts: all that are planned, but for a server that
+// serversFor are the names of the servers that there are when a node starts: all that are planned, but for a server that
 // joins others only those up to itself, because the datastore takes one new member at a time.
-func (p *Plan) members(of plannedNode) []string {
-	members := slices.Clone(p.others)
+func (p *Plan) serversFor(of plannedNode) []string {
+	servers := slices.Clone(p.others)
 	for _, n := range p.nodes {
 		if n.role == nodeapi.RoleServer {
-			members = append(members, n.name)
+			servers = append(servers, n.name)
 		}
 		if of.join && n.name == of.name {
 			break
 		}
 	}
-	return members
+	return servers
 }

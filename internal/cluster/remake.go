@@ -26,7 +26,7 @@ const freshSuffix = ".new"
 // prepare makes the container that is to take a node's place. files are what it is given, nil for none.
 func (s *Service) prepare(ctx context.Context, spec ContainerSpec, files io.Reader) (id string, err error) {
 	node := spec.Name
-	if err := s.settle(ctx, node); err != nil {
+	if err := s.finishRemake(ctx, node); err != nil {
 		return "", err
 	}
 	spec.Name += freshSuffix
@@ -56,8 +56,8 @@ func (s *Service) replace(ctx context.Context, node, id string) error {
 	return s.Engine.RenameContainer(ctx, id, node)
 }
 
-// settle ends what was interrupted: a new container whose node has none takes its place, and one whose node has one goes.
-func (s *Service) settle(ctx context.Context, node string) error {
+// finishRemake ends what was interrupted: a new container whose node has none takes its place, and one whose node has one goes.
+func (s *Service) finishRemake(ctx context.Context, node string) error {
 	err := s.Engine.RenameContainer(ctx, node+freshSuffix, node)
 	if fault.CodeOf(err) == fault.Conflict {
 		return s.discard(ctx, node)

@@ -28,7 +28,7 @@ type form struct {
 
 // roll restarts a node so that it is what the file says, and returns when it is ready. If it does not become ready, it
 // becomes what it was.
-func (a *application) roll(ctx context.Context, m *member) (err error) {
+func (a *application) roll(ctx context.Context, m *existing) (err error) {
 	s, how := a.service, m.impact
 	if m.state != NodeRunning && how != remade {
 		how = restarted // there is no process to restart
@@ -83,7 +83,7 @@ func (a *application) roll(ctx context.Context, m *member) (err error) {
 
 // expendable refuses to restart a server if too few of the others work to go on without it. Of two, none is expendable,
 // and somebody has to be restarted all the same.
-func (a *application) expendable(ctx context.Context, m *member) error {
+func (a *application) expendable(ctx context.Context, m *existing) error {
 	if m.role != nodeapi.RoleServer || m.state != NodeRunning {
 		return nil
 	}
@@ -120,7 +120,7 @@ func works(report *nodeapi.Status, component string) bool {
 }
 
 // forms are what a node is and what it is to be.
-func (a *application) forms(ctx context.Context, m *member) (was, will form, err error) {
+func (a *application) forms(ctx context.Context, m *existing) (was, will form, err error) {
 	c, s := a.plan.compared, a.service
 	was = form{group: m.group, image: m.image, kubernetes: m.labels[nodeapi.LabelKubernetes], ephemeral: m.labels[nodeapi.LabelEphemeral] == "true"}
 	if was.config, err = s.readFile(ctx, m.name, nodeapi.ConfigPath); err != nil {
@@ -140,7 +140,7 @@ func (a *application) forms(ctx context.Context, m *member) (was, will form, err
 }
 
 // edgeFiles are the keys of an edge, which has no volume to keep them when its container goes.
-func (a *application) edgeFiles(ctx context.Context, m *member) (pki.Files, error) {
+func (a *application) edgeFiles(ctx context.Context, m *existing) (pki.Files, error) {
 	if m.role != nodeapi.RoleEdge {
 		return nil, nil
 	}
@@ -149,7 +149,7 @@ func (a *application) edgeFiles(ctx context.Context, m *member) (pki.Files, erro
 }
 
 // vacate moves the pods of a node.
-func (a *application) vacate(ctx context.Context, m *member, step Step) (cordoned bool, err error) {
+func (a *application) vacate(ctx context.Context, m *existing, step Step) (cordoned bool, err error) {
 	cordoned, err = a.service.Kube.Vacate(ctx, a.creds, m.name, a.service.tellPods(step))
 	if err != nil && ctx.Err() == nil {
 		return cordoned, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("the pods of node %s did not move, so that it was not restarted", m.name), Cause: err,
@@ -183,7 +183,7 @@ func (s *Service) uncordon(ctx context.Context, creds *Credentials, cluster, nod
 
 // prepare makes the container that a node is to have, if it gets another. An edge, which has no volume, gets its files with
 // it. It is not interrupted: a container that appears after the client hung up would be nobody's.
-func (a *application) prepare(ctx context.Context, m *member, f form, how impact, keys pki.Files) (id string, err error) {
+func (a *application) prepare(ctx context.Context, m *existing, f form, how impact, keys pki.Files) (id string, err error) {
 	if how != remade {
 		return "", nil
 	}
@@ -200,7 +200,7 @@ func (a *application) prepare(ctx context.Context, m *member, f form, how impact
 
 // begin gives a node a form and starts it; fresh is the container that was prepared for it, if how is remade. What it does
 // is not interrupted, because between two of its parts the node does not run, or does not know what it is.
-func (a *application) begin(ctx context.Context, r *readiness, m *member, f form, how impact, keys pki.Files, fresh string) error {
+func (a *application) begin(ctx context.Context, r *readiness, m *existing, f form, how impact, keys pki.Files, fresh string) error {
 	engine := a.service.Engine
 	listening := context.WithoutCancel(ctx) // what the node says is heard for longer than this takes
 	if how == process {
@@ -227,13 +227,13 @@ func (a *application) begin(ctx context.Context, r *readiness, m *member, f form
 }
 
 // back makes a node what it was. Its former container may still be there.
-func (a *application) back(ctx context.Context, r *readiness, m *member, was form, how impact, keys pki.Files) error {
+func (a *application) back(ctx context.Context, r *readiness, m *existing, was form, how impact, keys pki.Files) error {
 	ctx = context.WithoutCancel(ctx)
 	if how == remade {
 		looking, cancel := context.WithTimeout(ctx, moveTimeout)
 		defer cancel()
 		if _, err := a.service.Engine.Inspect(looking, KindContainer, m.id); err == nil {
-			if err := a.service.settle(looking, m.name); err != nil {
+			if err := a.service.finishRemake(looking, m.name); err != nil {
 				return err
 			}
 			how = restarted
@@ -247,7 +247,7 @@ func (a *application) back(ctx context.Context, r *readiness, m *member, was for
 }
 
 // container is what a node's container is made with: what it had, except for what its form says.
-func (a *application) container(m *member, f form) ContainerSpec {
+func (a *application) container(m *existing, f form) ContainerSpec {
 	labels := map[string]string{nodeapi.LabelVersion: a.service.Version}
 	for _, own := range []string{nodeapi.LabelCluster, nodeapi.LabelRole, nodeapi.LabelCreation} { // others are the image's
 		labels[own] = m.labels[own]
@@ -261,7 +261,7 @@ func (a *application) container(m *member, f form) ContainerSpec {
 }
 
 // restore makes a node what it was before it failed with cause.
-func (a *application) restore(ctx context.Context, m *member, was form, how impact, keys pki.Files, cause error) error {
+func (a *application) restore(ctx context.Context, m *existing, was form, how impact, keys pki.Files, cause error) error {
 	r := a.readiness()
 	steps := []Step{
 		{ID: "restore/" + m.name, Kind: event.KindRestore, Subject: m.name, Detail: "as it was"},

@@ -22,7 +22,9 @@ func (e *Engine) Info(ctx context.Context) (cluster.EngineInfo, error) {
 	e.mu.Lock()
 	info := e.info
 	e.mu.Unlock()
-	info.Time = time.Now()
+	if info.Time.IsZero() {
+		info.Time = time.Now()
+	}
 	return info, end(nil)
 }
 
