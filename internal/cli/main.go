@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/skiff-cluster/skiff/internal/cli/kit"
 	"github.com/skiff-cluster/skiff/internal/fault"
 )
@@ -56,8 +58,20 @@ func run(ctx context.Context, args []string, deps *kit.Deps) int {
 	if err != nil && ctx.Err() != nil {
 		err = canceled(ctx, err)
 	}
-	printError(deps.Err, err, deps.JSON(), deps.Flags.Verbose)
+	// Of a command line that is wrong nothing counts as read, not even the form of what is said about it.
+	asJSON := deps.JSON() || codeOf(err) == fault.Usage && wantsJSON(args)
+	printError(deps.Err, err, asJSON, deps.Flags.Verbose)
 	return exitCode(err)
+}
+
+// wantsJSON says if a command line has --output json, whatever else it has.
+func wantsJSON(args []string) bool {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.SetOutput(io.Discard)
+	output := flags.StringP("output", "o", "", "")
+	_ = flags.Parse(args) // that it is wrong is known
+	return *output == string(kit.OutputJSON)
 }
 
 // canceled makes one error of what the signal did: whatever failed because of it is no news, except a rollback
