@@ -2,6 +2,7 @@
 package nearest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,16 +11,17 @@ import (
 func Name(word string, names []string) string {
 	word = strings.ToLower(word)
 	best, bestDistance := "", 1+max(len(word)/3, 1)
+	begun := "" // the shortest that begins with it
 	for _, n := range slices.Sorted(slices.Values(names)) {
 		lower := strings.ToLower(n)
-		if len(word) > 2 && strings.HasPrefix(lower, word) {
-			return n
+		if len(word) > 2 && strings.HasPrefix(lower, word) && (begun == "" || len(n) < len(begun)) {
+			begun = n
 		}
 		if d := distance(word, lower); d < bestDistance {
 			best, bestDistance = n, d
 		}
 	}
-	return best
+	return cmp.Or(begun, best)
 }
 
 // distance is the number of letters to insert, remove or replace to make b of a.
