@@ -131,8 +131,10 @@ func (f figure) verdict(value, d float64) string {
 		return "goal met"
 	case f.Must != 0 && f.Unit.reaches(value, f.Must, d):
 		return "met"
-	case f.Must != 0 || f.Goal != 0:
+	case f.Must != 0:
 		return "not met"
+	case f.Goal != 0:
+		return "goal not met"
 	}
 	return ""
 }

@@ -89,8 +89,17 @@ func (k *kube) runPod(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // removePod removes a pod that carries its own name as its label, and waits until it is gone.
+// It does so also when ctx has ended: what comes next is to be measured without it.
 func (k *kube) removePod(ctx context.Context, name string) error {
-	remove := func() error { return k.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{}) }
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamTimeout)
+	defer cancel()
+	remove := func() error {
+		err := k.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) { // it was never made
+			return nil
+		}
+		return err
+	}
 	return k.watchPods(ctx, name, remove, func(p pods) (bool, error) { return len(p) == 0, nil })
 }
 

@@ -33,7 +33,7 @@ func TestVerdict(t *testing.T) {
 		{inD, 1.5, 0.2, "goal met"}, {inD, 1.6, 0.2, "met"}, {inD, 2.5, 0.2, "met"}, {inD, 2.6, 0.2, "not met"}, {inD, 2.6, 0.4, "goal met"},
 		{fixed, 230, 0.2, "met"}, {fixed, 231, 0.4, "not met"},
 		{figure{Unit: ratio, Must: 0.9}, 0.95, 0.2, "met"}, {figure{Unit: ratio, Must: 0.9}, 0.89, 0.2, "not met"},
-		{figure{Unit: seconds, Goal: 4}, 0.9, 0.2, "not met"},
+		{figure{Unit: seconds, Goal: 4}, 0.9, 0.2, "goal not met"},
 		{figure{Unit: seconds}, 0.9, 0.2, ""},
 	} {
 		if got := v.verdict(v.value, v.d); got != v.want {

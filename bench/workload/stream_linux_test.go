@@ -60,33 +60,48 @@ func TestTransfer(t *testing.T) {
 
 // TestTransferFails when one of its connections does, and when it is cancelled; it does not go on to its end.
 func TestTransferFails(t *testing.T) {
-	refuse := func(listener *counted, _ context.CancelFunc) {
-		var others []net.Conn // that are open, and nobody reads
+	// accept takes both connections, and reads nothing of them.
+	accept := func(listener *counted) (conns []net.Conn) {
 		for range 2 {
 			conn, err := listener.Accept()
 			if err != nil {
-				return
+				return nil
 			}
-			others = append(others, conn)
+			conns = append(conns, conn)
 		}
-		_ = others[0].Close()
+		return conns
 	}
-	for name, fault := range map[string]func(*counted, context.CancelFunc){
-		"one is closed": refuse,
-		"cancelled": func(listener *counted, cancel context.CancelFunc) {
-			for range 2 {
-				_, _ = listener.Accept()
-			}
-			cancel()
-		},
+	for name, happen := range map[string]func(first net.Conn, cancel context.CancelFunc){
+		"one is closed": func(first net.Conn, _ context.CancelFunc) { _ = first.Close() },
+		"cancelled":     func(_ net.Conn, cancel context.CancelFunc) { cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener := listen(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			go fault(listener, cancel)
-			if _, took, err := transfer(ctx, listener.Addr().String(), time.Hour, 2); err == nil {
-				t.Errorf("no error after %s", took)
+			open := make(chan []net.Conn, 1) // until the end: one that nobody holds is closed
+			go func() {
+				conns := accept(listener)
+				if len(conns) > 0 {
+					happen(conns[0], cancel)
+				}
+				open <- conns
+			}()
+			ended := make(chan error, 1)
+			go func() {
+				_, _, err := transfer(ctx, listener.Addr().String(), time.Hour, 2)
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if err == nil {
+					t.Error("no error")
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("it goes on")
+			}
+			for _, conn := range <-open {
+				_ = conn.Close()
 			}
 		})
 	}

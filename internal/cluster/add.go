@@ -165,9 +165,6 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 			return nil, invalid("See what is on it with 'docker network inspect "+networkName(cluster)+"', and remove what you do not need.", "the subnet %s has no free address for node %s", subnet, n.name)
 		}
 	}
-	if err := a.refuseSecondMove(); err != nil {
-		return nil, err
-	}
 	a.plan.Steps = a.steps()
 	return a, nil
 }
@@ -176,6 +173,7 @@ func (s *Service) planAdd(ctx context.Context, cluster string, groups []Group) (
 // its servers run. A server joins only where all run: a datastore gets no members while one is away.
 func (c *Cluster) takes(groups []Group) error {
 	servers, running, frozen := c.counts()
+	lost, lostServer := c.lostServer()
 	agents := (Spec{Groups: groups}).Count(nodeapi.RoleServer) == 0
 	switch {
 	case c.State == StateRunning:
@@ -184,21 +182,14 @@ func (c *Cluster) takes(groups []Group) error {
 		return c.reachable()
 	case c.State == StateIncomplete:
 		return c.incomplete()
+	case !agents && lostServer: // whoever makes it may move the only server, too
+		return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", c.Name, lost.Name),
+			Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, lost.Name)}
+	case len(c.Lost) > 0:
+		return c.withoutContainer(c.Lost[0])
 	}
 	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is %s, and %s can be added to one only %s", c.Name, c.State,
 		choose(agents, "agents", "servers"), choose(agents, "while most of its servers run and no node is frozen", "if all of its nodes run")), Hint: c.wake()}
-}
-
-// refuseSecondMove refuses to move the only server of a cluster while another skiff does.
-func (a *addition) refuseSecondMove() error {
-	// Whoever makes a server that has no container yet moves the first one, too.
-	i := slices.IndexFunc(a.cluster.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer })
-	if a.moving == nil || i < 0 {
-		return nil
-	}
-	cluster, node := a.cluster.Name, a.cluster.lost[i].Name
-	return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", cluster, node),
-		Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", cluster, node)}
 }
 
 // counted says how many nodes of each role there are in groups: "2 servers and 1 agent".

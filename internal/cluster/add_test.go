@@ -229,7 +229,7 @@ func (w *world) nodes(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, n := range c.Nodes {
+	for _, n := range c.AllNodes() {
 		names = append(names, strings.TrimPrefix(n.Name, "skiff-demo-"))
 	}
 	return names

@@ -115,8 +115,8 @@ func (s *Service) planApply(ctx context.Context, spec Spec) (*ApplyPlan, error) 
 func (o *observation) changeable(c *Cluster) error {
 	at := o.objects[c.Name]
 	servers, running, frozen := c.counts()
-	if len(c.lost) > 0 {
-		return c.withoutContainer(c.lost[0])
+	if len(c.Lost) > 0 {
+		return c.withoutContainer(c.Lost[0])
 	}
 	made := servers > 0 && len(at.networks) > 0 && len(at.volumes) > 0
 	if c.State == StateIncomplete && !made {

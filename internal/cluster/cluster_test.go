@@ -135,8 +135,8 @@ type kube struct {
 	cordoned map[string]bool
 	// on, if not nil, is what a call does.
 	on func(ctx context.Context, call string) error
-	// since is the time of which the last Settle was told, and limit its deadline.
-	since, limit time.Time
+	// since is the time of which the last Settle was told.
+	since time.Time
 }
 
 func (k *kube) call(ctx context.Context, what, node string) error {
@@ -165,7 +165,6 @@ func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node stri
 
 func (k *kube) Settle(ctx context.Context, _ *cluster.Credentials, nodes []string, since time.Time) error {
 	k.since = since
-	k.limit, _ = ctx.Deadline()
 	return k.call(ctx, "settle", strings.Join(nodes, " "))
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,8 +28,8 @@ func (s *Service) credentials(ctx context.Context, c *Cluster) (*Credentials, er
 			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
 	}
 	server := c.server()
-	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer }); i >= 0 && server == "" {
-		return nil, c.withoutContainer(c.lost[i])
+	if err := c.serverless(); err != nil {
+		return nil, err
 	}
 	if server == "" || c.Endpoint == "" {
 		return nil, refuse(errors.New("it has no server"))

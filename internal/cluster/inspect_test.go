@@ -118,7 +118,7 @@ func TestShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = w.Shell(t.Context(), "demo", "", cluster.ExecSpec{Cmd: []string{"true"}})
-	wantFault(t, err, fault.NotReady, "no node")
+	wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
 }
 
 // TestCheckReady tells what is missing of nodes that run and stay as they are, and of nodes that do not run.

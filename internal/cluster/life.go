@@ -87,11 +87,14 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 // bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers. Of nodes
 // that were frozen, what the API has is from before: that they are Ready is true again when they have said so.
 func (s *Service) bringUp(ctx context.Context, what string, c *Cluster, creds *Credentials, steps []Step, wait time.Duration) error {
-	engine, err := s.Engine.Info(ctx) // of whose time the nodes' signs of life are
-	if err != nil {
-		return err
-	}
 	r, thawed := s.newReadiness(c.Name, wait, lookCloser(c.Name)), c.thawed(steps)
+	var engine EngineInfo // of whose time the nodes' signs of life are
+	if len(thawed) > 0 {
+		var err error
+		if engine, err = s.Engine.Info(ctx); err != nil {
+			return err
+		}
+	}
 	return s.carryOut(ctx, what, c.readySteps(steps), func(ctx context.Context, step Step) error {
 		switch step.Kind {
 		case event.KindResume:
@@ -148,27 +151,32 @@ func (c *Cluster) thawed(steps []Step) []string {
 	return names
 }
 
-// settle waits until the API has nodes that were frozen as they are. since is a time before they went on, by their clock.
+// settle waits until the API has nodes that were frozen as they are, for as long as each of the waits before. since is a time
+// before they went on, by their clock.
 func (r *readiness) settle(ctx context.Context, creds *Credentials, nodes []string, since time.Time) error {
-	limited, cancel := context.WithDeadline(ctx, r.deadline())
+	limited, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
 	err := r.service.Kube.Settle(limited, creds, nodes, since)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("not all nodes of cluster %s are Ready after %s", creds.Cluster, r.wait), Cause: err, Hint: r.hint}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("not all nodes of cluster %s are Ready %s after its API answered", creds.Cluster, r.wait), Cause: err, Hint: r.hint}
 }
 
 // NodeNames returns the whole names of nodes of a cluster, each once, in the order given. A name may leave out the
-// cluster's part: agent-1. It refuses a name that no node has; one that lost its container has it still.
-func (s *Service) NodeNames(ctx context.Context, cluster string, nodes []string) ([]string, error) {
+// cluster's part: agent-1. It refuses a name that no node has, and one whose node lost its container unless lost is true.
+func (s *Service) NodeNames(ctx context.Context, cluster string, nodes []string, lost bool) ([]string, error) {
 	c, err := s.Get(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, node := range nodes {
-		n, err := c.nodeOrRest(node)
+		find := c.node
+		if lost {
+			find = c.nodeOrRest
+		}
+		n, err := find(node)
 		if err != nil {
 			return nil, err
 		}
@@ -227,7 +235,7 @@ func (s *Service) StartNodes(ctx context.Context, cluster string, nodes []string
 
 // refuseMinority refuses to start nodes that could not get ready, because too few servers would run with them.
 func (c *Cluster) refuseMinority(starting []Node) error {
-	servers, running := c.servers(func(n Node) bool {
+	servers, running := countServers(c.Nodes, func(n Node) bool {
 		return n.State == NodeRunning || slices.ContainsFunc(starting, func(s Node) bool { return s.Name == n.Name })
 	})
 	if need := majority(servers); running < need {
@@ -306,10 +314,8 @@ func (s *Service) whole(ctx context.Context, name string) (*Cluster, error) {
 
 // incomplete says what is missing of a cluster that is incomplete, and what to do about it.
 func (c *Cluster) incomplete() error {
-	if servers, _ := c.servers(nil); servers == 0 {
-		if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.Role == nodeapi.RoleServer }); i >= 0 {
-			return c.withoutContainer(c.lost[i])
-		}
+	if err := c.serverless(); err != nil {
+		return err
 	}
 	var half []string
 	runs, has, halfServer := false, false, false // a server

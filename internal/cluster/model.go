@@ -89,11 +89,11 @@ const (
 	StateRunning    State = "running"    // every node's container runs
 	StateStopped    State = "stopped"    // none does
 	StatePaused     State = "paused"     // all are frozen
-	StatePartial    State = "partial"    // some run
+	StatePartial    State = "partial"    // some run, or all but those that lost their container
 	StateIncomplete State = "incomplete" // a creation or deletion did not finish
 )
 
-// NodeState is the state of a node's container, as engines say it.
+// NodeState is the state of a node's container, as engines say it, or that there is none.
 type NodeState string
 
 // States of nodes.
@@ -119,20 +119,30 @@ type Cluster struct {
 	Ephemeral bool      `json:"ephemeral,omitempty"`
 	Created   time.Time `json:"created"`
 	Nodes     []Node    `json:"nodes"` // those that have a container
+	// Lost are nodes of which there are the data, and no container: somebody removed it, or has not made it yet.
+	Lost []Node `json:"lost,omitempty"`
 
 	entry     string   // the node that publishes the API, "" if there is none
-	lost      []Node   // of which there is a volume and no container
 	leftovers []string // nodes beside which is a container that was to take their place; see remake.go
 }
 
 // AllNodes are the cluster's nodes, those that lost their container among them.
 func (c *Cluster) AllNodes() []Node {
-	all := slices.Concat([]Node{}, c.Nodes, c.lost)
+	all := slices.Concat([]Node{}, c.Nodes, c.Lost)
 	slices.SortFunc(all, compareNodes)
 	return all
 }
 
-// Node is a node's container.
+// lostServer is a server that lost its container.
+func (c *Cluster) lostServer() (n Node, ok bool) {
+	i := slices.IndexFunc(c.Lost, func(n Node) bool { return n.Role == nodeapi.RoleServer })
+	if i < 0 {
+		return Node{}, false
+	}
+	return c.Lost[i], true
+}
+
+// Node is a node's container. One that lost it has name, role and state only.
 type Node struct {
 	Name    string       `json:"name"`
 	Role    nodeapi.Role `json:"role"`
@@ -157,6 +167,8 @@ type Status struct {
 	// Majority of the servers, without which a datastore of several neither reads nor writes; nil if there is one server.
 	Majority *nodeapi.Condition `json:"majority,omitempty"`
 	Nodes    []NodeStatus       `json:"nodes"`
+
+	remedy string // for nodes that lost their container, "" if there are none
 }
 
 // NodeStatus is a node with its own report.

@@ -116,7 +116,7 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 	}
 	for _, v := range o.volumes {
 		if c.named(v.Name).Name == "" {
-			c.lost = append(c.lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: NodeLost})
+			c.Lost = append(c.Lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: NodeLost})
 		}
 	}
 	for _, container := range o.leftovers {
@@ -141,10 +141,13 @@ func (o *objects) state() State {
 		}
 	}
 	all := len(o.containers)
+	lost := slices.ContainsFunc(o.volumes, func(v Volume) bool {
+		return !slices.ContainsFunc(o.containers, func(c Container) bool { return c.Name == v.Name })
+	})
 	switch {
 	case all == 0, len(o.networks) == 0, states[NodeCreated] > 0, states[NodeRemoving] > 0, states[NodeDead] > 0:
 		return StateIncomplete
-	case states[NodeRunning] == all:
+	case states[NodeRunning] == all && !lost:
 		return StateRunning
 	case states[NodeExited] == all:
 		return StateStopped

@@ -37,33 +37,34 @@ func (s *Status) missing() []string {
 	return out
 }
 
-// counts are how many servers there are, how many of them run, and how many nodes of any role are frozen.
+// counts are how many servers there are, with those that lost their container, how many of them run, and how many nodes of any role are frozen.
 func (c *Cluster) counts() (servers, running, frozen int) {
 	for _, n := range c.Nodes {
 		frozen += choose(n.State == NodePaused, 1, 0)
 	}
-	servers, running = c.servers(func(n Node) bool { return n.State == NodeRunning })
+	servers, running = countServers(c.AllNodes(), func(n Node) bool { return n.State == NodeRunning })
 	return servers, running, frozen
 }
 
-// servers are how many servers have a container, and of how many of them something is true; nil is true of none.
-func (c *Cluster) servers(is func(Node) bool) (all, such int) {
-	for _, n := range c.Nodes {
+// countServers says how many of some nodes are servers, and of how many of these something is true.
+func countServers(nodes []Node, is func(Node) bool) (all, such int) {
+	for _, n := range nodes {
 		if n.Role == nodeapi.RoleServer {
 			all++
-			such += choose(is != nil && is(n), 1, 0)
+			such += choose(is(n), 1, 0)
 		}
 	}
 	return all, such
 }
 
-// majority says if a majority of several servers runs, nil for one.
-func (c *Cluster) majority() *nodeapi.Condition {
-	servers, running, _ := c.counts()
+// majority says if a majority of several servers runs, nil for one. The API that answers has one: what is left of a server
+// that lost its container need not be that of a member of the datastore.
+func (c *Cluster) majority(apiAnswers bool) *nodeapi.Condition {
+	servers, running := countServers(c.AllNodes(), func(n Node) bool { return n.State == NodeRunning })
 	if servers < 2 {
 		return nil
 	}
-	is := &nodeapi.Condition{Name: "majority", Met: running >= majority(servers), Since: time.Now()}
+	is := &nodeapi.Condition{Name: "majority", Met: apiAnswers || running >= majority(servers), Since: time.Now()}
 	if !is.Met {
 		is.Message = fmt.Sprintf("%d of its %d servers run, and it takes %d to read and write", running, servers, majority(servers))
 	}
@@ -142,10 +143,10 @@ func (s *Status) hint() string {
 	if len(s.Nodes) == 0 {
 		return fmt.Sprintf("Run 'skiff delete %s', then create it again.", s.Name)
 	}
+	if s.remedy != "" {
+		return s.remedy
+	}
 	for _, n := range s.Nodes {
-		if n.State == NodeLost {
-			return fmt.Sprintf("If no other skiff is working on %s, remove what is left of it: 'skiff --cluster %s node remove %s'.", n.Name, s.Name, n.Name)
-		}
 		if n.State == NodeExited || n.State == NodeCreated {
 			return fmt.Sprintf("Run 'skiff start %s' to start what does not run.", s.Name)
 		}

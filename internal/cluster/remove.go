@@ -25,7 +25,7 @@ func (s *Service) RemoveNodes(ctx context.Context, cluster string, nodes []strin
 	if err != nil {
 		return nodes[:0], err
 	}
-	servers, going := c.servers(func(n Node) bool {
+	servers, going := countServers(c.AllNodes(), func(n Node) bool {
 		return slices.ContainsFunc(nodes, func(name string) bool { return n.is(c, name) })
 	})
 	if servers > 1 && going >= majority(servers) {
@@ -76,6 +76,9 @@ func (s *Service) RemoveNode(ctx context.Context, cluster, node string, opts Rem
 
 // lets refuses to remove a node in order where there is nobody who could let its pods move.
 func (c *Cluster) lets(n Node) error {
+	if err := c.serverless(); err != nil {
+		return err
+	}
 	switch {
 	case c.named(c.server()).State == NodeRunning:
 		return c.reachable()
@@ -132,8 +135,8 @@ func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
 
 // nodeOrRest finds a node by name, also if only its data are left.
 func (c *Cluster) nodeOrRest(name string) (Node, error) {
-	if i := slices.IndexFunc(c.lost, func(n Node) bool { return n.is(c, name) }); i >= 0 {
-		return c.lost[i], nil
+	if i := slices.IndexFunc(c.Lost, func(n Node) bool { return n.is(c, name) }); i >= 0 {
+		return c.Lost[i], nil
 	}
 	return c.node(name)
 }
@@ -202,24 +205,24 @@ func (c *Cluster) removable(n Node) (helper string, err error) {
 	if n.Role == nodeapi.RoleAgent {
 		return "", nil
 	}
-	servers, running := c.servers(func(other Node) bool { // running ones besides n
+	servers, running := countServers(c.AllNodes(), func(other Node) bool { // running ones besides n
 		runs := other.Name != n.Name && other.State == NodeRunning
 		helper = choose(runs, other.Name, helper)
 		return runs
 	})
 	hint := c.wake()
-	for _, gone := range c.lost { // the datastore counts them still
-		if gone.Role != nodeapi.RoleServer {
-			continue
-		}
-		servers++
-		if gone.Name != n.Name {
-			hint = fmt.Sprintf("First remove what is left of %s, which has no container: 'skiff --cluster %s node remove %s'.", gone.Name, c.Name, gone.Name)
-		}
+	if lost, ok := c.lostServer(); ok {
+		hint = fmt.Sprintf("First remove what is left of %s, which has no container: 'skiff --cluster %s node remove %s'.", lost.Name, c.Name, lost.Name)
 	}
 	switch {
 	case n.State == NodeCreated && running > 0: // it was never started, so it has no vote
 		return helper, nil
+	case n.State == NodeLost && running > 0: // if it is a member, and if it can be removed, the datastore knows
+		return helper, nil
+	case n.State == NodeLost && c.server() == "":
+		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s'.", c.Name), "no server of cluster %s has a container, and %s may have its data", c.Name, n.Name)
+	case n.State == NodeLost:
+		return refuse(c.wake(), "no server of cluster %s runs, which could let %s go", c.Name, n.Name)
 	case servers == 1:
 		return refuse(fmt.Sprintf("Delete the whole cluster with 'skiff delete %s', or add servers first: 'skiff --cluster %s node add --role server --count 2'.", c.Name, c.Name),
 			"%s is the last server of cluster %s", n.Name, c.Name)

@@ -14,6 +14,7 @@ import (
 	"github.com/skiff-cluster/skiff/internal/docker/dockertest/fakenode"
 	"github.com/skiff-cluster/skiff/internal/event"
 	"github.com/skiff-cluster/skiff/internal/fault"
+	"github.com/skiff-cluster/skiff/internal/nodeapi"
 )
 
 func TestRemoveAgent(t *testing.T) {
@@ -282,7 +283,7 @@ func TestRemoveFailsAnywhere(t *testing.T) {
 				w.mustRemove(t, "server-3")
 			}
 			for _, o := range w.engine.Objects() {
-				if strings.HasSuffix(o, "server-3") && c != "RemoveVolume skiff-demo-server-3" {
+				if strings.HasSuffix(o, "server-3") {
 					t.Errorf("%s is left", o)
 				}
 			}
@@ -311,7 +312,9 @@ func TestRemoveLost(t *testing.T) {
 		if !slices.Contains(status.Missing, n+": has no container") {
 			t.Errorf("missing is %q", status.Missing)
 		}
-		if names, err := w.NodeNames(t.Context(), "demo", []string{short, n}); err != nil || !slices.Equal(names, []string{n}) {
+		_, err = w.NodeNames(t.Context(), "demo", []string{short}, false)
+		wantFault(t, err, fault.NotReady, "has no container", remedy)
+		if names, err := w.NodeNames(t.Context(), "demo", []string{short, n}, true); err != nil || !slices.Equal(names, []string{n}) {
 			t.Errorf("%s is %q, %v", short, names, err)
 		}
 		w.mustRemove(t, short)
@@ -325,10 +328,21 @@ func TestRemoveLost(t *testing.T) {
 	for _, agents := range []string{"", "- role: agent\n"} {
 		w = changing(t, "nodes:\n- role: server\n"+agents)
 		must(t, w.engine.RemoveContainer(t.Context(), demoNode))
-		_, err := w.PlanApply(t.Context(), load(t, fileHead+file))
-		wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
-		_, err = w.Start(t.Context(), "demo", 0)
-		wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode)
+		_, planErr := w.PlanApply(t.Context(), load(t, fileHead+file))
+		_, startErr := w.Start(t.Context(), "demo", 0)
+		status, err := w.Status(t.Context(), "demo")
+		must(t, err)
+		for _, err := range []error{
+			planErr, startErr, status.Unready(),
+			w.Load(t.Context(), "demo", nil, []string{"a:1"}),
+			w.RemoveNode(t.Context(), "demo", "agent-1", cluster.RemoveOptions{}),
+		} {
+			if agents == "" && fault.CodeOf(err) == fault.NotFound { // there is no agent to remove
+				continue
+			}
+			wantFault(t, err, fault.NotReady, "the data is on Docker's volume "+demoNode, "skiff delete demo")
+		}
+		wantFault(t, w.RemoveNode(t.Context(), "demo", "server-1", cluster.RemoveOptions{}), fault.Invalid, "skiff delete demo")
 	}
 }
 
@@ -342,8 +356,48 @@ func TestRemoveBesideLost(t *testing.T) {
 	if said := w.kube.said(); len(said) > 0 {
 		t.Errorf("the API was told %q", said)
 	}
+	_, err = w.RemoveNodes(t.Context(), "demo", []string{"server-3", "server-2"}, cluster.RemoveOptions{})
+	wantFault(t, err, fault.Invalid, "2 of the 3 servers of cluster demo are a majority")
+	_, err = w.AddNodes(t.Context(), "demo", servers(1), cluster.CreateOptions{})
+	wantFault(t, err, fault.Conflict, "skiff --cluster demo node remove skiff-demo-server-3")
+	w.mustAdd(t, agents(1))
 	w.mustRemove(t, "server-3")
 	w.mustRemove(t, "server-2")
+}
+
+// TestNeverMembers removes what was left of servers before they joined: the only one that there is needs no majority of them.
+func TestNeverMembers(t *testing.T) {
+	w := newWorld(t)
+	w.mustCreate(t, "demo")
+	for _, n := range []string{"skiff-demo-server-2", "skiff-demo-server-3"} {
+		must(t, w.engine.CreateVolume(t.Context(), cluster.VolumeSpec{Name: n,
+			Labels: map[string]string{nodeapi.LabelCluster: "demo", nodeapi.LabelRole: string(nodeapi.RoleServer)}}))
+	}
+	status, err := w.Status(t.Context(), "demo")
+	must(t, err)
+	if status.State != cluster.StatePartial || status.Majority == nil || !status.Majority.Met || len(status.Missing) != 2 {
+		t.Errorf("it is %s, majority %+v, missing %q", status.State, status.Majority, status.Missing)
+	}
+	w.mustRemove(t, "server-2")
+	w.mustRemove(t, "server-3")
+	if is := w.state(t); is != cluster.StateRunning {
+		t.Errorf("it is %s", is)
+	}
+}
+
+// TestLostMajority: what is left of servers counts, in what is told of the cluster.
+func TestLostMajority(t *testing.T) {
+	w := newWorld(t).quiet()
+	w.mustCreateOf(t, "demo", 3, 0)
+	w.engine.Kill("skiff-demo-edge-1", 137) // the API would answer all the same
+	for _, n := range []string{"skiff-demo-server-2", "skiff-demo-server-3"} {
+		must(t, w.engine.RemoveContainer(t.Context(), n))
+	}
+	status, err := w.Status(t.Context(), "demo")
+	must(t, err)
+	if status.Majority == nil || status.Majority.Met || !strings.Contains(status.Majority.Message, "1 of its 3 servers run") {
+		t.Errorf("majority %+v", status.Majority)
+	}
 }
 
 // TestRemoveWithoutMajority says so when the datastore does not answer, also by force.

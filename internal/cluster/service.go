@@ -94,6 +94,9 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 			nodes = append(nodes, n)
 		}
 	}
+	if err := c.serverless(); err != nil {
+		return nil, err
+	}
 	if len(nodes) == 0 {
 		return nil, &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s has no node", c.Name),
 			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
@@ -116,7 +119,7 @@ func (c *Cluster) running(names []string) ([]Node, error) {
 // KubernetesNodes is how many nodes Kubernetes knows: an edge is none.
 func (c *Cluster) KubernetesNodes() int {
 	count := 0
-	for _, n := range c.Nodes {
+	for _, n := range c.AllNodes() {
 		if n.Role != nodeapi.RoleEdge {
 			count++
 		}
@@ -141,14 +144,21 @@ func (c *Cluster) node(name string) (Node, error) {
 }
 
 // withoutContainer says that of a node only its data are left, and what to do about it.
-func (c *Cluster) withoutContainer(n Node) error {
-	hint := "Another skiff may be working on it. If none is, "
-	if servers, _ := c.servers(nil); servers == 0 && n.Role == nodeapi.RoleServer { // its volume has all the data
-		hint += fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", n.Name, c.Name)
-	} else {
-		hint += fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
+func (c *Cluster) withoutContainer(n Node) *fault.Error {
+	hint := fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
+	if server, ok := c.lostServer(); c.server() == "" && ok { // its volume has all the data
+		hint = fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", server.Name, c.Name)
 	}
-	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name), Hint: hint}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name),
+		Hint: "Another skiff may be working on it. If none is, " + hint}
+}
+
+// serverless is withoutContainer for a cluster none of whose servers has one, nil for another.
+func (c *Cluster) serverless() error {
+	if server, ok := c.lostServer(); c.server() == "" && ok {
+		return c.withoutContainer(server)
+	}
+	return nil
 }
 
 // is says if a node of a cluster is meant by a name, which may leave out the cluster's part.

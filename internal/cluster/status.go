@@ -52,7 +52,10 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	status.Majority = c.majority()
+	status.Majority = c.majority(status.API != nil && status.API.Met)
+	if len(c.Lost) > 0 {
+		status.remedy = c.withoutContainer(c.Lost[0]).Hint
+	}
 	status.Missing = status.missing()
 	status.Ready = len(status.Missing) == 0
 	return status, nil

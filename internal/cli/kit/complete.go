@@ -27,12 +27,21 @@ func (d *Deps) CompleteClusters(cmd *cobra.Command, args []string, _ string) ([]
 
 // CompleteNodes offers the names of the cluster's nodes that are not there yet.
 func (d *Deps) CompleteNodes(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return d.completeNodes(cmd, args, func(c *cluster.Cluster) []cluster.Node { return c.Nodes })
+}
+
+// CompleteAllNodes is CompleteNodes that also offers nodes that lost their container.
+func (d *Deps) CompleteAllNodes(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return d.completeNodes(cmd, args, (*cluster.Cluster).AllNodes)
+}
+
+func (d *Deps) completeNodes(cmd *cobra.Command, args []string, nodes func(*cluster.Cluster) []cluster.Node) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return d.complete(cmd, func(ctx context.Context, s *cluster.Service) (names []cobra.Completion, err error) {
 		c, err := s.Get(ctx, d.Flags.Cluster)
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range c.AllNodes() {
+		for _, n := range nodes(c) {
 			if !slices.Contains(args, n.Name) {
 				names = append(names, cobra.CompletionWithDesc(n.Name, string(n.State)))
 			}

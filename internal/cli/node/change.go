@@ -22,6 +22,7 @@ type ChangeOptions struct {
 func NewRemoveCmd(deps *kit.Deps) *cobra.Command {
 	o := &ChangeOptions{Deps: deps}
 	cmd := newChangeCmd(o, "remove", runRemove)
+	cmd.ValidArgsFunction = o.CompleteAllNodes
 	cmd.Aliases = []string{"rm"}
 	cmd.Short = "Remove nodes from a cluster"
 	cmd.Long = `Remove nodes from a cluster: their pods move to others first, a server leaves the datastore, and then all of a node
@@ -71,7 +72,7 @@ func newChangeCmd(o *ChangeOptions, verb string, run func(context.Context, *Chan
 }
 
 func runRemove(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, "removed", func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+	return change(ctx, o, removed, func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
 		return s.RemoveNodes(ctx, o.Flags.Cluster, nodes, cluster.RemoveOptions{Force: o.Force})
 	})
 }
@@ -96,6 +97,9 @@ func runStop(ctx context.Context, o *ChangeOptions) error {
 	})
 }
 
+// removed is what becomes of nodes that need no container for it.
+const removed = "removed"
+
 // changeNodes does something with nodes, and returns the names of those with which it succeeded.
 type changeNodes func(ctx context.Context, s *cluster.Service, nodes []string) (done []string, err error)
 
@@ -107,7 +111,7 @@ func change(ctx context.Context, o *ChangeOptions, done string, do changeNodes) 
 	if err != nil {
 		return err
 	}
-	nodes, err := service.NodeNames(ctx, o.Flags.Cluster, o.Nodes)
+	nodes, err := service.NodeNames(ctx, o.Flags.Cluster, o.Nodes, done == removed)
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,10 @@ func write(o *Options, s *cluster.Status, now time.Time) error {
 		}
 	}
 	for _, n := range s.Nodes {
+		if n.State == cluster.NodeLost {
+			fmt.Fprintf(o.Out, "\nNode %s: %s, %s: it has no container\n", n.Name, n.Role, n.State)
+			continue
+		}
 		fmt.Fprintf(o.Out, "\nNode %s: %s, %s, %s\n", n.Name, n.Role, n.State, n.Address)
 		if n.Error != "" {
 			fmt.Fprintf(o.Out, "  %s\n", n.Error)
