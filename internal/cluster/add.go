@@ -183,7 +183,7 @@ func (c *Cluster) takes(groups []Group) error {
 	case c.State == StateIncomplete:
 		return c.incomplete()
 	case !agents && lostServer: // whoever makes it may move the only server, too
-		return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("another skiff is adding servers to cluster %s: %s has no container yet", c.Name, lost.Name),
+		return &fault.Error{Code: fault.Conflict, Summary: fmt.Sprintf("server %s of cluster %s has no container: another skiff is adding servers, or somebody removed it", lost.Name, c.Name),
 			Hint: fmt.Sprintf("Wait for it, and try again. If none is, remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, lost.Name)}
 	case len(c.Lost) > 0:
 		return c.withoutContainer(c.Lost[0])

@@ -37,7 +37,8 @@ func (s *Status) missing() []string {
 	return out
 }
 
-// counts are how many servers there are, with those that lost their container, how many of them run, and how many nodes of any role are frozen.
+// counts are how many servers there are, with those that lost their container, how many of them run, and how many nodes of
+// any role are frozen.
 func (c *Cluster) counts() (servers, running, frozen int) {
 	for _, n := range c.Nodes {
 		frozen += choose(n.State == NodePaused, 1, 0)
