@@ -112,7 +112,7 @@ func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
 		return nil
 	case event.KindMember:
 		if _, err := s.members(ctx, r.cluster.Name, r.helper, "remove", n.Name); err != nil {
-			return err
+			return r.cluster.beyondRepair(n, err)
 		}
 		r.cordoned = false // it can run no pods without the datastore
 		return nil
@@ -131,6 +131,17 @@ func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
 		}
 	}
 	return s.removeNode(ctx, r.creds, n, r.opts)
+}
+
+// beyondRepair says of the failure to let a server go that lost its container, if that of too many others is gone as well,
+// that nothing brings the datastore back. Other failures stay what they are.
+func (c *Cluster) beyondRepair(n Node, err error) error {
+	servers, there := countServers(c.AllNodes(), func(s Node) bool { return s.State != NodeLost })
+	if n.State != NodeLost || there >= majority(servers) {
+		return err
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("of the %d servers of cluster %s, %d have a container: without a majority of %d its datastore lets none go", servers, c.Name, there, majority(servers)),
+		Cause: err, Hint: fmt.Sprintf("The cluster cannot be brought back: 'skiff delete %s' removes it, with its data.", c.Name)}
 }
 
 // nodeOrRest finds a node by name, also if only its data are left.

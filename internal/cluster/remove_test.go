@@ -398,6 +398,10 @@ func TestLostMajority(t *testing.T) {
 	if status.Majority == nil || status.Majority.Met || !strings.Contains(status.Majority.Message, "1 of its 3 servers run") {
 		t.Errorf("majority %+v", status.Majority)
 	}
+	w.mustStart(t)
+	w.engine.OnExec(func(context.Context, *dockertest.Process, cluster.ExecSpec) (int, error) { return 1, nil })
+	err = w.RemoveNode(t.Context(), "demo", "server-3", cluster.RemoveOptions{})
+	wantFault(t, err, fault.NotReady, "of the 3 servers of cluster demo, 1 have a container", "skiff delete demo")
 }
 
 // TestRemoveWithoutMajority says so when the datastore does not answer, also by force.
