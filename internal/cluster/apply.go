@@ -118,6 +118,9 @@ func (o *observation) changeable(c *Cluster) error {
 	if len(c.Lost) > 0 {
 		return c.withoutContainer(c.Lost[0])
 	}
+	if err := c.withoutEdge(); err != nil {
+		return err
+	}
 	made := servers > 0 && len(at.networks) > 0 && len(at.volumes) > 0
 	if c.State == StateIncomplete && !made {
 		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s is incomplete: its creation or deletion did not finish", c.Name),
@@ -364,11 +367,11 @@ func (s *Service) Apply(ctx context.Context, plan *ApplyPlan, opts CreateOptions
 	if err := now.Refusal(); err != nil {
 		return nil, err
 	}
-	if now.Empty() {
-		return &Applied{Cluster: *now.cluster}, nil
-	}
 	a := &application{service: s, plan: now, opts: opts}
 	if a.creds, err = s.credentials(ctx, now.cluster); err != nil {
+		return nil, canceled(ctx, a.what(), err)
+	}
+	if err := s.uncordonInterrupted(ctx, a.creds, plan.Cluster); err != nil {
 		return nil, canceled(ctx, a.what(), err)
 	}
 	for _, step := range now.Steps {

@@ -135,6 +135,8 @@ type kube struct {
 	cordoned map[string]bool
 	// on, if not nil, is what a call does.
 	on func(ctx context.Context, call string) error
+	// interrupted are the nodes that a change which was killed keeps new pods away from.
+	interrupted []string
 	// since is the time of which the last Settle was told.
 	since time.Time
 }
@@ -157,6 +159,12 @@ func (k *kube) Drain(ctx context.Context, _ *cluster.Credentials, node string, p
 
 func (k *kube) Uncordon(ctx context.Context, _ *cluster.Credentials, node string) error {
 	return k.call(ctx, "uncordon", node)
+}
+
+func (k *kube) Interrupted(context.Context, *cluster.Credentials) ([]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.interrupted, nil
 }
 
 func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node string) error {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (s *Service) credentials(ctx context.Context, c *Cluster) (*Credentials, er
 			Hint: fmt.Sprintf("Its creation did not finish: run 'skiff delete %s', then 'skiff create %s'.", c.Name, c.Name)}
 	}
 	server := c.server()
-	if err := c.serverless(); err != nil {
+	if err := cmp.Or(c.serverless(), c.withoutEdge()); err != nil {
 		return nil, err
 	}
 	if server == "" || c.Endpoint == "" {

@@ -15,6 +15,9 @@ type Kube interface {
 	Drain(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)
 	// Uncordon lets pods come to a node again.
 	Uncordon(ctx context.Context, creds *Credentials, node string) error
+	// Interrupted are the nodes to which no pods come because a change of the cluster, not the user, kept them away and did
+	// not come to its end.
+	Interrupted(ctx context.Context, creds *Credentials) (nodes []string, err error)
 	// Vacate is Drain for a node that will be back in a moment: pods that no controller makes again stay, and start again
 	// with it.
 	Vacate(ctx context.Context, creds *Credentials, node string, progress func(string)) (cordoned bool, err error)

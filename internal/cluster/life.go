@@ -81,7 +81,11 @@ func (s *Service) start(ctx context.Context, c *Cluster, nodes []Node, wait time
 	if err != nil {
 		return nil, err
 	}
-	return s.Get(ctx, c.Name)
+	after, err := s.Get(ctx, c.Name)
+	if err == nil && after.reachable() == nil {
+		err = s.uncordonInterrupted(ctx, creds, c.Name)
+	}
+	return after, err
 }
 
 // bringUp does the steps that let nodes run, waits until each of them is ready, and then until the API answers. Of nodes

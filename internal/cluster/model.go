@@ -117,7 +117,7 @@ type Cluster struct {
 	// Endpoint is the URL of the API on the host, "" if there is no node that publishes it.
 	Endpoint  string    `json:"endpoint"`
 	Ephemeral bool      `json:"ephemeral,omitempty"`
-	Created   time.Time `json:"created"`
+	Created   time.Time `json:"created,omitzero"`
 	Nodes     []Node    `json:"nodes"` // those that have a container
 	// Lost are nodes of which there are the data, and no container: somebody removed it, or has not made it yet.
 	Lost []Node `json:"lost,omitempty"`
@@ -168,7 +168,8 @@ type Status struct {
 	Majority *nodeapi.Condition `json:"majority,omitempty"`
 	Nodes    []NodeStatus       `json:"nodes"`
 
-	remedy string // for nodes that lost their container, "" if there are none
+	missed string // what is missing and no node shows, "" if nothing
+	remedy string // for containers that are gone, "" if none is
 }
 
 // NodeStatus is a node with its own report.

@@ -119,6 +119,7 @@ func (o *objects) cluster(name string, engine EngineInfo) Cluster {
 			c.Lost = append(c.Lost, Node{Name: v.Name, Role: nodeapi.Role(v.Labels[nodeapi.LabelRole]), State: NodeLost})
 		}
 	}
+	slices.SortFunc(c.Lost, compareNodes)
 	for _, container := range o.leftovers {
 		c.leftovers = append(c.leftovers, strings.TrimSuffix(container.Name, freshSuffix))
 	}

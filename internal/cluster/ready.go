@@ -16,6 +16,9 @@ func (s *Status) missing() []string {
 	if len(s.Nodes) == 0 {
 		out = append(out, "it has no node")
 	}
+	if s.missed != "" {
+		out = append(out, s.missed)
+	}
 	if s.Majority != nil && !s.Majority.Met {
 		out = append(out, "no majority: "+s.Majority.Message)
 	}

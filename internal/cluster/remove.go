@@ -117,7 +117,7 @@ func (r *nodeRemoval) do(ctx context.Context, step Step) (err error) {
 		r.cordoned = false // it can run no pods without the datastore
 		return nil
 	case event.KindStop:
-		if n.State != NodeExited && n.State != NodeCreated && n.State != NodeLost {
+		if n.State != NodeExited && n.State != NodeCreated {
 			if err := s.stopNode(ctx, n); err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (c *Cluster) beyondRepair(n Node, err error) error {
 		return err
 	}
 	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("of the %d servers of cluster %s, %d have a container: without a majority of %d its datastore lets none go", servers, c.Name, there, majority(servers)),
-		Cause: err, Hint: fmt.Sprintf("The cluster cannot be brought back: 'skiff delete %s' removes it, with its data.", c.Name)}
+		Cause: err, Hint: fmt.Sprintf("See with 'skiff status %s' what can be done.", c.Name)}
 }
 
 // nodeOrRest finds a node by name, also if only its data are left.
@@ -164,7 +164,7 @@ func removalSteps(n Node, opts RemoveOptions) []Step {
 		steps = append(steps, Step{ID: "member/" + n.Name, Kind: event.KindMember, Subject: n.Name, Detail: "leave the datastore"})
 	}
 	steps = append(steps,
-		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: "stop"},
+		Step{ID: "stop/" + n.Name, Kind: event.KindStop, Subject: n.Name, Detail: choose(n.State == NodeLost, "it has no container", "stop"), Skip: n.State == NodeLost},
 		Step{ID: "delete/node/" + n.Name, Kind: event.KindDelete, Subject: described(event.KindNode, n.Name), Detail: "remove"},
 	)
 	for i := range steps[1:] {

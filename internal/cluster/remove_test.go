@@ -365,6 +365,50 @@ func TestRemoveBesideLost(t *testing.T) {
 	w.mustRemove(t, "server-2")
 }
 
+// TestEdgeRemoved says what is gone, and that the data is not.
+func TestEdgeRemoved(t *testing.T) {
+	const file = "nodes:\n- role: server\n  count: 3\n"
+	w := changing(t, file)
+	must(t, w.engine.RemoveContainer(t.Context(), "skiff-demo-edge-1"))
+	_, planErr := w.PlanApply(t.Context(), load(t, fileHead+file))
+	_, startErr := w.Start(t.Context(), "demo", time.Minute)
+	_, credsErr := w.Credentials(t.Context(), "demo")
+	status, err := w.Status(t.Context(), "demo")
+	must(t, err)
+	for _, err := range []error{planErr, startErr, credsErr, status.Unready()} {
+		wantFault(t, err, fault.NotReady, "all data are there", "kubectl --server https://172.")
+		if strings.Contains(describe(err), "skiff delete") {
+			t.Errorf("it is to be deleted: %v", describe(err))
+		}
+	}
+	if !slices.Contains(status.Missing, "its edge has no container: nothing publishes the API on the host") {
+		t.Errorf("missing %q", status.Missing)
+	}
+}
+
+// TestInterruptedDrain lets pods come again to nodes that a killed change left without, also if there is nothing else to do.
+func TestInterruptedDrain(t *testing.T) {
+	const file = "nodes:\n- role: server\n- role: agent\n"
+	w := changing(t, file)
+	w.kube.interrupted = []string{"skiff-demo-agent-1"}
+	for name, change := range map[string]func() error{
+		"apply": func() error {
+			_, err := w.Apply(t.Context(), w.plan(t, file), cluster.CreateOptions{})
+			return err
+		},
+		"start": func() error {
+			_, err := w.Start(t.Context(), "demo", time.Minute)
+			return err
+		},
+	} {
+		before := len(w.kube.said())
+		must(t, change())
+		if said := w.kube.said()[before:]; !slices.Equal(said, []string{"uncordon skiff-demo-agent-1"}) {
+			t.Errorf("%s: the API was told %q", name, said)
+		}
+	}
+}
+
 // TestNeverMembers removes what was left of servers before they joined: the only one that there is needs no majority of them.
 func TestNeverMembers(t *testing.T) {
 	w := newWorld(t)
@@ -398,10 +442,11 @@ func TestLostMajority(t *testing.T) {
 	if status.Majority == nil || status.Majority.Met || !strings.Contains(status.Majority.Message, "1 of its 3 servers run") {
 		t.Errorf("majority %+v", status.Majority)
 	}
+	wantFault(t, status.Unready(), fault.NotReady, "Only 1 of its 3 servers has a container", "skiff delete demo")
 	w.mustStart(t)
 	w.engine.OnExec(func(context.Context, *dockertest.Process, cluster.ExecSpec) (int, error) { return 1, nil })
 	err = w.RemoveNode(t.Context(), "demo", "server-3", cluster.RemoveOptions{})
-	wantFault(t, err, fault.NotReady, "of the 3 servers of cluster demo, 1 have a container", "skiff delete demo")
+	wantFault(t, err, fault.NotReady, "of the 3 servers of cluster demo, 1 have a container", "skiff status demo")
 }
 
 // TestRemoveWithoutMajority says so when the datastore does not answer, also by force.

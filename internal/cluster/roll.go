@@ -181,6 +181,19 @@ func (s *Service) uncordon(ctx context.Context, creds *Credentials, cluster, nod
 	return nil
 }
 
+// uncordonInterrupted lets pods come again to nodes that a change which was killed keeps them away from. Another skiff that
+// is at work on one loses nothing: what comes there meanwhile moves with the rest.
+func (s *Service) uncordonInterrupted(ctx context.Context, creds *Credentials, cluster string) error {
+	nodes, err := s.Kube.Interrupted(ctx, creds)
+	if err != nil {
+		return fmt.Errorf("look for nodes that an interrupted change left without pods: %w", err)
+	}
+	for _, node := range nodes {
+		err = errors.Join(err, s.uncordon(ctx, creds, cluster, node))
+	}
+	return err
+}
+
 // prepare makes the container that a node is to have, if it gets another. An edge, which has no volume, gets its files with
 // it. It is not interrupted: a container that appears after the client hung up would be nobody's.
 func (a *application) prepare(ctx context.Context, m *existing, f form, how impact, keys pki.Files) (id string, err error) {

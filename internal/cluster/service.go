@@ -3,8 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,6 +161,17 @@ func (c *Cluster) serverless() error {
 		return c.withoutContainer(server)
 	}
 	return nil
+}
+
+// withoutEdge says of a cluster whose edge lost its container that nothing leads to its API any more, nil of another.
+func (c *Cluster) withoutEdge() error {
+	server := c.named(c.server())
+	if c.entry != "" || server.Name == "" || c.State == StateIncomplete {
+		return nil
+	}
+	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s has lost its edge, the container that published its API on the host", c.Name),
+		Hint: fmt.Sprintf("Its servers and all data are there, and run on: do not delete it before you have saved what you need. Where containers can be reached, a server answers: 'kubectl --server https://%s --context %s ...'.",
+			net.JoinHostPort(server.Address, strconv.Itoa(nodeapi.APIServerPort)), networkName(c.Name))}
 }
 
 // is says if a node of a cluster is meant by a name, which may leave out the cluster's part.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,12 +54,26 @@ func (s *Service) Status(ctx context.Context, name string) (*Status, error) {
 		return nil, context.Cause(ctx)
 	}
 	status.Majority = c.majority(status.API != nil && status.API.Met)
-	if len(c.Lost) > 0 {
-		status.remedy = c.withoutContainer(c.Lost[0]).Hint
-	}
+	status.missed, status.remedy = c.remedy(status.Majority)
 	status.Missing = status.missing()
 	status.Ready = len(status.Missing) == 0
 	return status, nil
+}
+
+// remedy says what is to be done about containers that are gone, and what of it the nodes do not show; "" for nothing.
+func (c *Cluster) remedy(is *nodeapi.Condition) (missed, hint string) {
+	var f *fault.Error
+	servers, there := countServers(c.AllNodes(), func(n Node) bool { return n.State != NodeLost })
+	switch {
+	case errors.As(c.withoutEdge(), &f):
+		return "its edge has no container: nothing publishes the API on the host", f.Hint
+	case is != nil && !is.Met && there > 0 && there < majority(servers):
+		return "", fmt.Sprintf("Only %d of its %d servers %s a container. If the API does not answer when %s, the others were members of the datastore, and nothing brings it back: 'skiff delete %s' removes the cluster, with its data.",
+			there, servers, choose(there == 1, "has", "have"), choose(there == 1, "that one runs", "these run"), c.Name)
+	case len(c.Lost) > 0:
+		return "", c.withoutContainer(c.Lost[0]).Hint
+	}
+	return "", ""
 }
 
 // apiAnswers asks the API once, as the administrator at the address in the kubeconfig.

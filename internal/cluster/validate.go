@@ -244,6 +244,9 @@ func exists(c *Cluster) error {
 	default:
 		hint = c.wake()
 	}
+	if f := (*fault.Error)(nil); errors.As(c.serverless(), &f) {
+		hint = f.Hint
+	}
 	return &fault.Error{Code: fault.Exists, Summary: fmt.Sprintf("a cluster %s exists already (%s)", c.Name, c.State),
 		Hint: fmt.Sprintf("%s\nTo remove it, with all that is in it, run 'skiff delete %s'.", hint, c.Name)}
 }

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
@@ -71,7 +72,8 @@ func drainNode(ctx context.Context, creds *cluster.Credentials, node string, pro
 	if err != nil {
 		return false, fmt.Errorf("find node %s: %w", node, err)
 	}
-	cordoned = !object.Spec.Unschedulable
+	_, ours := object.Annotations[annotationCordoned] // of a change that was interrupted
+	cordoned = ours || !object.Spec.Unschedulable
 	helper := &drain.Helper{
 		Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard,
 		// What no controller makes again and what was only in the node's memory is lost with the node in any case.
@@ -82,8 +84,10 @@ func drainNode(ctx context.Context, creds *cluster.Credentials, node string, pro
 	if filter != nil {
 		helper.AdditionalFilters = []drain.PodFilter{filter}
 	}
-	if err := drain.RunCordonOrUncordon(helper, object, true); err != nil {
-		return cordoned, fmt.Errorf("keep new pods away from node %s: %w", node, err)
+	if !object.Spec.Unschedulable {
+		if err := patchNode(ctx, c, node, cordon); err != nil {
+			return cordoned, fmt.Errorf("keep new pods away from node %s: %w", node, err)
+		}
 	}
 	if err := drain.RunNodeDrain(helper, node); err != nil {
 		return cordoned, fmt.Errorf("move the pods of node %s: %w", node, err)
@@ -97,13 +101,40 @@ func (Kube) Uncordon(ctx context.Context, creds *cluster.Credentials, node strin
 	if err != nil {
 		return err
 	}
-	return untilReached(ctx, func() error {
-		object, err := c.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
-		if err != nil {
-			return err
+	return untilReached(ctx, func() error { return patchNode(ctx, c, node, uncordon) })
+}
+
+// Interrupted implements cluster.Kube.
+func (Kube) Interrupted(ctx context.Context, creds *cluster.Credentials) (nodes []string, err error) {
+	c, err := client(creds)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range list.Items {
+		if _, ours := n.Annotations[annotationCordoned]; ours && n.Spec.Unschedulable {
+			nodes = append(nodes, n.Name)
 		}
-		return drain.RunCordonOrUncordon(&drain.Helper{Ctx: ctx, Client: c, Out: io.Discard, ErrOut: io.Discard}, object, false)
-	})
+	}
+	return nodes, nil
+}
+
+// annotationCordoned marks a node that was cordoned by a change of the cluster, not by the user: whoever comes after a
+// change that was killed can tell.
+const annotationCordoned = "skiff.dev/cordoned"
+
+// Patches of a node.
+const (
+	cordon   = `{"metadata":{"annotations":{"` + annotationCordoned + `":"true"}},"spec":{"unschedulable":true}}`
+	uncordon = `{"metadata":{"annotations":{"` + annotationCordoned + `":null}},"spec":{"unschedulable":false}}`
+)
+
+func patchNode(ctx context.Context, c kubernetes.Interface, node, patch string) error {
+	_, err := c.CoreV1().Nodes().Patch(ctx, node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	return err
 }
 
 // ChangeNode implements cluster.Kube.

@@ -57,7 +57,9 @@ const (
 	forbidden = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`
 	node      = `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"}}`
 	cordoned  = `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"},"spec":{"unschedulable":true}}`
-	pods      = `{"kind":"PodList","apiVersion":"v1","items":[
+	// interrupted is one that a change of ours has cordoned.
+	interrupted = `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n","annotations":{"skiff.dev/cordoned":"true"}},"spec":{"unschedulable":true}}`
+	pods        = `{"kind":"PodList","apiVersion":"v1","items":[
 		{"metadata":{"name":"a","namespace":"default","uid":"1"},"spec":{"volumes":[{"name":"v","emptyDir":{}}]},"status":{"phase":"Running"}},
 		{"metadata":{"name":"d","namespace":"kube-system","ownerReferences":[{"kind":"DaemonSet","name":"d","controller":true,"apiVersion":"apps/v1","uid":"2"}]}}]}`
 	path = "/api/v1/nodes/n"
@@ -112,13 +114,22 @@ func TestDeleteNode(t *testing.T) {
 }
 
 func TestUncordon(t *testing.T) {
-	a, creds := serve(t, map[string]string{"GET " + path: cordoned, "PATCH " + path: node})
+	a, creds := serve(t, map[string]string{"PATCH " + path: node})
 	a.broken = 1
 	if err := (Kube{}).Uncordon(t.Context(), creds, "n"); err != nil || a.said[len(a.said)-1] != "PATCH "+path {
 		t.Errorf("%v after %q", err, a.said)
 	}
 	if err := (Kube{}).Uncordon(t.Context(), creds, "other"); !apierrors.IsNotFound(err) {
 		t.Errorf("a node that does not exist: %v", err)
+	}
+}
+
+// TestInterrupted finds nodes that are marked, and not one that the user let go since or cordoned.
+func TestInterrupted(t *testing.T) {
+	_, creds := serve(t, map[string]string{"GET /api/v1/nodes": `{"kind":"NodeList","apiVersion":"v1","items":[` + interrupted + `,` + cordoned + `,
+		{"metadata":{"name":"o","annotations":{"skiff.dev/cordoned":"true"}}}]}`})
+	if nodes, err := (Kube{}).Interrupted(t.Context(), creds); err != nil || !slices.Equal(nodes, []string{"n"}) {
+		t.Errorf("%q, %v", nodes, err)
 	}
 }
 
@@ -147,6 +158,12 @@ func TestDrain(t *testing.T) {
 	// One that the user keeps new pods away from is left so.
 	a.answers["GET "+path] = cordoned
 	if did, err := (Kube{}).Vacate(t.Context(), creds, "n", func(string) {}); err != nil || did {
+		t.Errorf("it cordoned: %t, %v", did, err)
+	}
+
+	// One that a change of ours left so is not the user's.
+	a.answers["GET "+path] = interrupted
+	if did, err := (Kube{}).Vacate(t.Context(), creds, "n", func(string) {}); err != nil || !did {
 		t.Errorf("it cordoned: %t, %v", did, err)
 	}
 

@@ -122,6 +122,17 @@ func TestSignsOfLife(t *testing.T) {
 	}
 }
 
+// TestEvictionRate: where a lost node is to be noticed soon, the second of two moves its pods soon, too.
+func TestEvictionRate(t *testing.T) {
+	n := testServer()
+	for grace, want := range map[time.Duration]bool{8 * time.Second: true, 0: false} {
+		n.NodeFailure.NotReadyAfter = grace
+		if got := slices.Contains(ControllerManagerArgs(n), "--node-eviction-rate=10"); got != want {
+			t.Errorf("a grace of %s: %t", grace, got)
+		}
+	}
+}
+
 // TestNodeMonitorPeriod looks often enough for a short grace, and not more often than upstream for a long one.
 func TestNodeMonitorPeriod(t *testing.T) {
 	for grace, want := range map[time.Duration]time.Duration{
