@@ -66,11 +66,7 @@ func run(ctx context.Context, o *Options) error {
 
 // write writes the status for people.
 func write(o *Options, s *cluster.Status, now time.Time) error {
-	state := string(s.State)
-	if s.State != cluster.StateStopped && !s.Ready {
-		state += ", not ready"
-	}
-	fmt.Fprintf(o.Out, "Cluster %s: %s, Kubernetes %s, %s\n", s.Name, state, s.Kubernetes, s.Endpoint)
+	fmt.Fprintf(o.Out, "Cluster %s: %s\n", s.Name, strings.Join(head(s), ", "))
 	for _, is := range []*nodeapi.Condition{s.Majority, s.API} {
 		if is != nil {
 			printCondition(o, *is)
@@ -109,6 +105,22 @@ func write(o *Options, s *cluster.Status, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// head is what a cluster is as a whole.
+func head(s *cluster.Status) []string {
+	state := string(s.State)
+	if s.State != cluster.StateStopped && !s.Ready {
+		state += ", not ready"
+	}
+	head := []string{state}
+	if s.Kubernetes != "" {
+		head = append(head, "Kubernetes "+s.Kubernetes)
+	}
+	if s.Endpoint != "" {
+		head = append(head, s.Endpoint)
+	}
+	return head
 }
 
 func printCondition(o *Options, c nodeapi.Condition) {

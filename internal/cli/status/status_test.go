@@ -25,7 +25,7 @@ func TestPrintErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := out.String()
-	if !strings.HasPrefix(got, "Cluster demo: running, not ready,") {
+	if !strings.HasPrefix(got, "Cluster demo: running, not ready\n") {
 		t.Errorf("it begins with %q", strings.SplitN(got, "\n", 2)[0])
 	}
 	if strings.Contains(got, "etcd has") {
