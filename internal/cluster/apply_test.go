@@ -321,8 +321,8 @@ func TestApplyRestores(t *testing.T) {
 	w.apply(t, "nodes:\n- role: server\n- role: agent\n")
 
 	// A container that cannot be started, too.
-	w.engine.TakePort(38080)
-	_, err = w.Apply(t.Context(), w.plan(t, "nodes:\n- role: server\n- role: agent\n  ports: [{hostPort: 38080, nodePort: 30080}]\n"), cluster.CreateOptions{Wait: time.Minute})
+	w.engine.TakePort(18080)
+	_, err = w.Apply(t.Context(), w.plan(t, "nodes:\n- role: server\n- role: agent\n  ports: [{hostPort: 18080, nodePort: 30080}]\n"), cluster.CreateOptions{Wait: time.Minute})
 	wantFault(t, err, fault.PortInUse, "skiff-demo-agent-1", "as it was")
 	if s, _ := w.engine.Spec("skiff-demo-agent-1"); len(s.Ports) != 0 {
 		t.Errorf("ports %v", s.Ports)
