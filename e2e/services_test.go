@@ -80,9 +80,9 @@ func TestNodePortAndHostPort(t *testing.T) {
 	c.Apply("services/web.yaml", nil)
 	c.RolledOut("deployment/web")
 	hostPort := c.NewPod("host-port", "serve")
-	hostPort.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080, HostPort: 13080}}
+	hostPort.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080, HostPort: 33080}}
 	c.CreatePod(hostPort)
-	hostNetwork := c.NewPod("host-network", "serve", "--addr=:13081")
+	hostNetwork := c.NewPod("host-network", "serve", "--addr=:33081")
 	hostNetwork.Spec.HostNetwork = true
 	hostNetwork.Spec.DNSPolicy = corev1.DNSClusterFirstWithHostNet
 	c.CreatePod(hostNetwork)
@@ -96,8 +96,8 @@ func TestNodePortAndHostPort(t *testing.T) {
 	}
 	urls := []string{
 		fmt.Sprintf("http://%s:%s/", pod.Status.HostIP, nodePort),
-		fmt.Sprintf("http://%s:13080/", pod.Status.HostIP),
-		fmt.Sprintf("http://%s:13081/", pod.Status.HostIP),
+		fmt.Sprintf("http://%s:33080/", pod.Status.HostIP),
+		fmt.Sprintf("http://%s:33081/", pod.Status.HostIP),
 	}
 
 	c.Step("from a pod")

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // missing says what keeps the cluster from being ready, the worst first; nothing if it is.
 func (s *Status) missing() []string {
 	var out []string
-	if len(s.Nodes) == 0 {
+	if !slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return n.State != NodeLost }) {
 		out = append(out, "it has no node")
 	}
 	if s.missed != "" {

@@ -365,6 +365,18 @@ func TestRemoveBesideLost(t *testing.T) {
 	w.mustRemove(t, "server-2")
 }
 
+// TestHalfMade: what is left of a creation that was killed at its beginning is no node, and goes with the cluster.
+func TestHalfMade(t *testing.T) {
+	w := newWorld(t)
+	must(t, w.engine.CreateVolume(t.Context(), cluster.VolumeSpec{Name: "skiff-demo-rest", Labels: map[string]string{nodeapi.LabelCluster: "demo"}}))
+	status, err := w.Status(t.Context(), "demo")
+	must(t, err)
+	wantFault(t, status.Unready(), fault.NotReady, "run 'skiff delete demo', then create it again")
+	if !slices.Contains(status.Missing, "it has no node") {
+		t.Errorf("missing %q", status.Missing)
+	}
+}
+
 // TestEdgeRemoved says what is gone, and that the data is not.
 func TestEdgeRemoved(t *testing.T) {
 	const file = "nodes:\n- role: server\n  count: 3\n"

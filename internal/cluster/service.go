@@ -148,8 +148,12 @@ func (c *Cluster) node(name string) (Node, error) {
 // withoutContainer says that of a node only its data are left, and what to do about it.
 func (c *Cluster) withoutContainer(n Node) *fault.Error {
 	hint := fmt.Sprintf("remove what is left of the node, with its data: 'skiff --cluster %s node remove %s'.", c.Name, n.Name)
-	if server, ok := c.lostServer(); c.server() == "" && ok { // its volume has all the data
+	switch server, ok := c.lostServer(); {
+	case c.server() != "":
+	case ok: // its volume has all the data
 		hint = fmt.Sprintf("the data is on Docker's volume %s, and 'skiff delete %s' removes it.", server.Name, c.Name)
+	default:
+		hint = fmt.Sprintf("run 'skiff delete %s', then create it again.", c.Name)
 	}
 	return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("node %s of cluster %s has no container", n.Name, c.Name),
 		Hint: "Another skiff may be working on it. If none is, " + hint}
