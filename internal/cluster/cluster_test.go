@@ -137,6 +137,8 @@ type kube struct {
 	on func(ctx context.Context, call string) error
 	// interrupted are the nodes that a change which was killed keeps new pods away from.
 	interrupted []string
+	// silent, if not nil, is why the API does not tell of them.
+	silent error
 	// since is the time of which the last Settle was told.
 	since time.Time
 }
@@ -164,7 +166,7 @@ func (k *kube) Uncordon(ctx context.Context, _ *cluster.Credentials, node string
 func (k *kube) Interrupted(context.Context, *cluster.Credentials) ([]string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.interrupted, nil
+	return k.interrupted, k.silent
 }
 
 func (k *kube) DeleteNode(ctx context.Context, _ *cluster.Credentials, node string) error {

@@ -418,6 +418,9 @@ func TestInterruptedDrain(t *testing.T) {
 		if said := w.kube.said()[before:]; !slices.Equal(said, []string{"uncordon skiff-demo-agent-1"}) {
 			t.Errorf("%s: the API was told %q", name, said)
 		}
+		w.kube.silent = errors.New("no route")
+		wantFault(t, change(), fault.NotReady, "cluster demo does not say", "no route", "skiff bundle demo")
+		w.kube.silent = nil
 	}
 }
 

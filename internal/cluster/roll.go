@@ -186,7 +186,7 @@ func (s *Service) uncordon(ctx context.Context, creds *Credentials, cluster, nod
 func (s *Service) uncordonInterrupted(ctx context.Context, creds *Credentials, cluster string) error {
 	nodes, err := s.Kube.Interrupted(ctx, creds)
 	if err != nil {
-		return fmt.Errorf("look for nodes that an interrupted change left without pods: %w", err)
+		return &fault.Error{Code: fault.NotReady, Summary: fmt.Sprintf("cluster %s does not say whether an interrupted change left nodes without new pods", cluster), Cause: err, Hint: lookCloser(cluster)}
 	}
 	for _, node := range nodes {
 		err = errors.Join(err, s.uncordon(ctx, creds, cluster, node))

@@ -15,12 +15,14 @@ type ChangeOptions struct {
 	*kit.Deps
 	Nodes []string
 	Force bool
-	Wait  time.Duration
+
+	lost bool // the nodes need no container for it
+	Wait time.Duration
 }
 
 // NewRemoveCmd returns `skiff node remove`.
 func NewRemoveCmd(deps *kit.Deps) *cobra.Command {
-	o := &ChangeOptions{Deps: deps}
+	o := &ChangeOptions{Deps: deps, lost: true}
 	cmd := newChangeCmd(o, "remove", runRemove)
 	cmd.ValidArgsFunction = o.CompleteAllNodes
 	cmd.Aliases = []string{"rm"}
@@ -72,7 +74,7 @@ func newChangeCmd(o *ChangeOptions, verb string, run func(context.Context, *Chan
 }
 
 func runRemove(ctx context.Context, o *ChangeOptions) error {
-	return change(ctx, o, removed, func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
+	return change(ctx, o, "removed", func(ctx context.Context, s *cluster.Service, nodes []string) ([]string, error) {
 		return s.RemoveNodes(ctx, o.Flags.Cluster, nodes, cluster.RemoveOptions{Force: o.Force})
 	})
 }
@@ -97,9 +99,6 @@ func runStop(ctx context.Context, o *ChangeOptions) error {
 	})
 }
 
-// removed is what becomes of nodes that need no container for it.
-const removed = "removed"
-
 // changeNodes does something with nodes, and returns the names of those with which it succeeded.
 type changeNodes func(ctx context.Context, s *cluster.Service, nodes []string) (done []string, err error)
 
@@ -111,7 +110,7 @@ func change(ctx context.Context, o *ChangeOptions, done string, do changeNodes) 
 	if err != nil {
 		return err
 	}
-	nodes, err := service.NodeNames(ctx, o.Flags.Cluster, o.Nodes, done == removed)
+	nodes, err := service.NodeNames(ctx, o.Flags.Cluster, o.Nodes, o.lost)
 	if err != nil {
 		return err
 	}
